@@ -2,7 +2,10 @@
 
 -- +goose Up
 CREATE TABLE audit (
-    id         BIGINT PRIMARY KEY, -- ascending
+    -- Ascending in the order of writing, whatever the clock does. PostgreSQL
+    -- takes it from the sequence that BIGSERIAL makes; SQLite, to which the
+    -- type says nothing, gets it from the single writer.
+    id         BIGSERIAL PRIMARY KEY,
     at         BIGINT NOT NULL,
     actor      TEXT   NOT NULL, -- user id, or "kuva" for the service itself
     project    TEXT   NOT NULL,
