@@ -1,0 +1,150 @@
+package fsys
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// OS is the real file system below one folder, by os.Root: a symbolic link that
+// leads out of the folder is an error.
+type OS struct{ root *os.Root }
+
+// OpenOS opens the folder dir, which is made (mode 0700, parents too) if it is not
+// there. Close it after use.
+func OpenOS(dir string) (*OS, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &OS{root}, nil
+}
+
+// Close gives the folder up. Files that are open stay open.
+func (o *OS) Close() error { return o.root.Close() }
+
+// Create implements FS.
+func (o *OS) Create(name string) (File, error) {
+	return o.open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+}
+
+// Open implements FS.
+func (o *OS) Open(name string) (File, error) { return o.open(name, os.O_RDONLY) }
+
+func (o *OS) open(name string, flag int) (File, error) {
+	f, err := o.root.OpenFile(name, flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+// Stat implements FS.
+func (o *OS) Stat(name string) (Info, error) {
+	fi, err := o.root.Lstat(name)
+	if err != nil {
+		return Info{}, err
+	}
+	return infoOf(fi), nil
+}
+
+// List implements FS. Entries that vanish meanwhile are left out.
+func (o *OS) List(name string) ([]Info, error) {
+	d, err := o.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	entries, err := d.ReadDir(-1)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Info, 0, len(entries))
+	for _, e := range entries {
+		if e.IsDir() { // its size is of no use: spare the call
+			list = append(list, Info{Name: e.Name(), Kind: Dir})
+			continue
+		}
+		fi, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, infoOf(fi))
+	}
+	return list, nil
+}
+
+func infoOf(fi fs.FileInfo) Info {
+	switch {
+	case fi.Mode().IsRegular():
+		return Info{Name: fi.Name(), Size: fi.Size()}
+	case fi.IsDir():
+		return Info{Name: fi.Name(), Kind: Dir}
+	}
+	return Info{Name: fi.Name(), Kind: Other}
+}
+
+// Mkdir implements FS.
+func (o *OS) Mkdir(name string) error { return o.root.Mkdir(name, 0o700) }
+
+// Link implements FS.
+func (o *OS) Link(old, name string) error { return o.root.Link(old, name) }
+
+// Remove implements FS.
+func (o *OS) Remove(name string) error { return o.root.Remove(name) }
+
+// SyncDir implements FS.
+func (o *OS) SyncDir(name string) error {
+	d, err := o.root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// Lock implements Locker.
+func (o *OS) Lock(name string, shared bool) (io.Closer, error) {
+	f, err := o.root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := lockFile(f, shared); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	return f, nil
+}
+
+// osFile is an *os.File with the cheaper Sync of each system.
+type osFile struct{ *os.File }
+
+func (f osFile) Sync() error { return f.control(syncData) }
+
+// Allocate implements Allocator.
+func (f osFile) Allocate(n int64) error {
+	return f.control(func(fd uintptr) error { return allocate(fd, n) })
+}
+
+func (f osFile) control(do func(fd uintptr) error) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := c.Control(func(fd uintptr) { failed = do(fd) }); err != nil {
+		return err
+	}
+	if failed != nil {
+		return &fs.PathError{Op: "sync", Path: f.Name(), Err: failed}
+	}
+	return nil
+}

@@ -1,0 +1,46 @@
+package fsys
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// syncData leaves out what only stat shows (times), so that one journal commit
+// is enough; the length is saved, since reading needs it.
+func syncData(fd uintptr) error {
+	for {
+		if err := unix.Fdatasync(int(fd)); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+func allocate(fd uintptr, n int64) error {
+	for {
+		err := unix.Fallocate(int(fd), 0, 0, n)
+		if err == unix.EOPNOTSUPP || err == unix.ENOSYS {
+			return errors.ErrUnsupported
+		}
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+func lockFile(f *os.File, shared bool) error {
+	how := unix.LOCK_EX
+	if shared {
+		how = unix.LOCK_SH
+	}
+	for {
+		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+		if err == unix.EWOULDBLOCK {
+			return ErrLocked
+		}
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
