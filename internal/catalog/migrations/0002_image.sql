@@ -20,6 +20,8 @@ CREATE TABLE image (
     hash_algo        TEXT    NOT NULL,
     hash_value       TEXT    NOT NULL,
     object           BIGINT  NOT NULL, -- 0 while there is none
+    realm            TEXT    NOT NULL, -- project whose realm the object lies in, '' is the platform
+    was_object       BIGINT  NOT NULL, -- of a deleted image: the object that it had, for its delete card
     origin           TEXT    NOT NULL,
     base_image       TEXT    NOT NULL,
     instance_uuid    TEXT    NOT NULL,
@@ -36,8 +38,14 @@ CREATE TABLE image (
     reads            BIGINT  NOT NULL,
     recovered        BOOLEAN NOT NULL
 );
-CREATE INDEX image_owner ON image (owner, created_at, id) WHERE deleted_at = 0;
-CREATE INDEX image_visibility ON image (visibility, created_at, id) WHERE deleted_at = 0;
+-- Lists are scans of these, from the marker on, until the page is full: one
+-- pair a question (whose, which visibility, all), by age and by name.
+CREATE INDEX image_owner ON image (owner, hidden, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_owner_name ON image (owner, hidden, name, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_visibility ON image (visibility, hidden, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_visibility_name ON image (visibility, hidden, name, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_all ON image (hidden, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_all_name ON image (hidden, name, created_at, id) WHERE deleted_at = 0;
 CREATE INDEX image_object ON image (object) WHERE object <> 0;
 CREATE INDEX image_card ON image (id) WHERE card_version < version;
 CREATE INDEX image_lease ON image (lease) WHERE lease <> 0;
@@ -57,14 +65,15 @@ CREATE TABLE image_property (
 );
 
 CREATE TABLE image_member (
-    image      TEXT   NOT NULL REFERENCES image(id),
-    project    TEXT   NOT NULL,
-    status     TEXT   NOT NULL,
-    created_at BIGINT NOT NULL,
-    updated_at BIGINT NOT NULL,
+    image            TEXT   NOT NULL REFERENCES image(id),
+    project          TEXT   NOT NULL,
+    status           TEXT   NOT NULL,
+    created_at       BIGINT NOT NULL,
+    updated_at       BIGINT NOT NULL,
+    image_created_at BIGINT NOT NULL, -- never changes; here so that lists by age scan one index
     PRIMARY KEY (image, project)
 );
-CREATE INDEX image_member_project ON image_member (project, status, image);
+CREATE INDEX image_member_project ON image_member (project, status, image_created_at, image);
 
 -- Quotas: limits that the operator set, and space that uploads under way hold.
 CREATE TABLE quota (
