@@ -1,0 +1,80 @@
+package rest
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"kuva"
+)
+
+// HeaderToken names the header that carries the caller's token. Nothing else
+// does: no cookie, no query parameter, no identity header of a middleware.
+const HeaderToken = "X-Auth-Token"
+
+// Authenticator checks tokens. Both methods may be called by many goroutines.
+type Authenticator interface {
+	// Check returns the principal of a valid token, without RequestID and
+	// Address. Everything that is wrong with a token is the same
+	// CodeUnauthenticated error.
+	Check(ctx context.Context, token string) (kuva.Principal, error)
+	// Revoked returns CodeUnauthenticated for a token that was taken back,
+	// and nil for one that is valid or merely expired.
+	Revoked(ctx context.Context, token string) error
+}
+
+// Authenticate lets calls with a valid token through to next, which finds the
+// caller by PrincipalOf; others get 401.
+func (d *Door) Authenticate(a Authenticator, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token := r.Header.Get(HeaderToken)
+		if token == "" {
+			d.Fail(w, r, kuva.E(kuva.CodeUnauthenticated, "identity.unauthenticated"))
+			return
+		}
+		p, err := a.Check(r.Context(), token)
+		if err != nil {
+			d.Fail(w, r, err)
+			return
+		}
+		call := CallOf(r.Context())
+		p.RequestID, p.Address = call.RequestID, Address(r)
+		call.Principal, call.token, call.checker = p, token, a
+		next.ServeHTTP(w, r)
+	})
+}
+
+// guardEvery is how often a body that is being read asks whether its token
+// still stands.
+const guardEvery = 5 * time.Second
+
+// GuardedBody is the body of an upload that goes on after its token expired,
+// but not after it was revoked: reading fails with CodeUnauthenticated within
+// 5 s of that, and at the latest where the body ends, so that nothing sent by
+// a revoked token is committed.
+func GuardedBody(r *http.Request) io.ReadCloser {
+	call := CallOf(r.Context())
+	if call.checker == nil {
+		return r.Body
+	}
+	return &guardedBody{ReadCloser: r.Body, ctx: r.Context(), call: call, asked: time.Now()}
+}
+
+type guardedBody struct {
+	io.ReadCloser
+	ctx   context.Context //nolint:containedctx // of the one request that the body belongs to
+	call  *Call
+	asked time.Time // compared by the monotonic clock
+}
+
+func (g *guardedBody) Read(p []byte) (int, error) {
+	n, err := g.ReadCloser.Read(p)
+	if err == io.EOF || time.Since(g.asked) > guardEvery {
+		g.asked = time.Now()
+		if revoked := g.call.checker.Revoked(g.ctx, g.call.token); revoked != nil {
+			return 0, revoked
+		}
+	}
+	return n, err
+}
