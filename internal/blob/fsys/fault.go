@@ -19,6 +19,7 @@ const (
 	OpMkdir    Op = "mkdir"
 	OpLink     Op = "link"
 	OpRemove   Op = "remove"
+	OpRmdir    Op = "rmdir"
 	OpSyncDir  Op = "syncdir"
 	OpRead     Op = "read"
 	OpWrite    Op = "write"
@@ -156,6 +157,11 @@ func (f *Fault) Link(old, name string) error {
 // Remove implements FS.
 func (f *Fault) Remove(name string) error {
 	return f.call(OpRemove, name, func() error { return f.inner.Remove(name) })
+}
+
+// Rmdir implements FS.
+func (f *Fault) Rmdir(name string) error {
+	return f.call(OpRmdir, name, func() error { return f.inner.Rmdir(name) })
 }
 
 // SyncDir implements FS.

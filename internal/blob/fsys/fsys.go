@@ -16,7 +16,7 @@ import (
 //
 // Durability: nothing survives a loss of power but what was synced. A file's
 // bytes are made durable by its Sync, an entry in a folder (made by Create, Link,
-// Mkdir, taken by Remove) by SyncDir of that folder, and each is lost or kept on
+// Mkdir, taken by Remove and Rmdir) by SyncDir of that folder, and each is lost or kept on
 // its own. After a sync failed, the bytes or entries that it was to save are
 // suspect for ever: a second sync may say yes without saving them.
 type FS interface {
@@ -34,9 +34,11 @@ type FS interface {
 	// Link gives a file a second name. fs.ErrExist if that is taken: it never
 	// replaces.
 	Link(old, name string) error
-	// Remove takes a name of a file, or an empty folder. The bytes go with the
-	// last name and the last open File.
+	// Remove takes a name of a file, EISDIR if it is a folder. The bytes go with
+	// the last name and the last open File.
 	Remove(name string) error
+	// Rmdir takes an empty folder, ENOTDIR if it is none.
+	Rmdir(name string) error
 	// SyncDir makes the entries of a folder durable.
 	SyncDir(name string) error
 }

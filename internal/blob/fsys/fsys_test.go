@@ -74,6 +74,7 @@ func TestFiles(t *testing.T) {
 			t.Errorf("write after close: %v", err)
 		}
 		must(t, f.Remove("d/a"))
+		must(t, f.Rmdir("d"))
 		if got := read(t, f, "b"); string(got) != "hello world" {
 			t.Errorf("read %q", got)
 		}
@@ -100,6 +101,7 @@ func TestFiles(t *testing.T) {
 func TestErrors(t *testing.T) {
 	each(t, func(t *testing.T, f FS) {
 		must(t, f.Mkdir("d"))
+		must(t, f.Mkdir("d/empty"))
 		write(t, f, "d/a", nil).Close()
 		write(t, f, "e", nil).Close()
 		_, createErr := f.Create("e")
@@ -126,7 +128,11 @@ func TestErrors(t *testing.T) {
 			{"stat under a file", underFile, syscall.ENOTDIR},
 			{"list nothing", listErr, fs.ErrNotExist},
 			{"remove nothing", f.Remove("x"), fs.ErrNotExist},
-			{"remove full folder", f.Remove("d"), syscall.ENOTEMPTY},
+			{"remove folder", f.Remove("d/empty"), syscall.EISDIR},
+			{"rmdir nothing", f.Rmdir("x"), fs.ErrNotExist},
+			{"rmdir file", f.Rmdir("e"), syscall.ENOTDIR},
+			{"rmdir full folder", f.Rmdir("d"), syscall.ENOTEMPTY},
+			{"rmdir root", f.Rmdir("."), fs.ErrInvalid},
 			{"syncdir nothing", f.SyncDir("x"), fs.ErrNotExist},
 			{"outside", outside, nil},
 			{"absolute", absolute, nil},

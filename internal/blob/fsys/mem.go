@@ -240,19 +240,34 @@ func (m *Mem) Link(old, name string) error {
 func (m *Mem) Remove(name string) error {
 	m.st.mu.Lock()
 	defer m.st.mu.Unlock()
-	n, err := m.find("remove", name)
+	n, err := m.file("remove", name)
 	if err != nil {
 		return err
 	}
-	if len(n.entries) > 0 {
-		return &fs.PathError{Op: "remove", Path: name, Err: syscall.ENOTEMPTY}
+	return m.take("remove", name, n)
+}
+
+// Rmdir implements FS.
+func (m *Mem) Rmdir(name string) error {
+	m.st.mu.Lock()
+	defer m.st.mu.Unlock()
+	n, err := m.folder("rmdir", name)
+	switch {
+	case err != nil:
+		return err
+	case n == m.st.root:
+		return &fs.PathError{Op: "rmdir", Path: name, Err: fs.ErrInvalid}
+	case len(n.entries) > 0:
+		return &fs.PathError{Op: "rmdir", Path: name, Err: syscall.ENOTEMPTY}
 	}
-	d, err := m.folder("remove", path.Dir(name))
+	return m.take("rmdir", name, n)
+}
+
+// take takes the name of n out of its folder.
+func (m *Mem) take(op, name string, n *node) error {
+	d, err := m.folder(op, path.Dir(name))
 	if err != nil {
 		return err
-	}
-	if n == d {
-		return &fs.PathError{Op: "remove", Path: name, Err: syscall.EBUSY}
 	}
 	base := path.Base(name)
 	delete(d.entries, base)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 )
 
 // OS is the real file system below one folder, by os.Root: a symbolic link that
@@ -99,7 +100,26 @@ func (o *OS) Mkdir(name string) error { return o.root.Mkdir(name, 0o700) }
 func (o *OS) Link(old, name string) error { return o.root.Link(old, name) }
 
 // Remove implements FS.
-func (o *OS) Remove(name string) error { return o.root.Remove(name) }
+func (o *OS) Remove(name string) error { return o.unlink("remove", name, unlinkFile) }
+
+// Rmdir implements FS.
+func (o *OS) Rmdir(name string) error { return o.unlink("rmdir", name, unlinkDir) }
+
+// unlink is what os.Root has only in one: its Remove takes files and folders.
+func (o *OS) unlink(op, name string, how int) error {
+	if !fs.ValidPath(name) || name == "." {
+		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	d, err := o.root.Open(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := unlinkAt(d, path.Base(name), how); err != nil {
+		return &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	return nil
+}
 
 // SyncDir implements FS.
 func (o *OS) SyncDir(name string) error {

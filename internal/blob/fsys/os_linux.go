@@ -29,6 +29,19 @@ func allocate(fd uintptr, n int64) error {
 	}
 }
 
+const (
+	unlinkFile = 0
+	unlinkDir  = unix.AT_REMOVEDIR
+)
+
+func unlinkAt(d *os.File, base string, how int) error {
+	for {
+		if err := unix.Unlinkat(int(d.Fd()), base, how); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
 func lockFile(f *os.File, shared bool) error {
 	how := unix.LOCK_EX
 	if shared {
