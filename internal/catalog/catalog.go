@@ -227,18 +227,20 @@ func (db *DB) once(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, fn fu
 		return classify(err)
 	}
 	defer func() { _ = raw.Rollback() }() // does nothing after Commit
-	if err := fn(&Tx{raw: raw, dialect: db.dialect}); err != nil {
+	tx := &Tx{raw: raw, dialect: db.dialect}
+	if err := fn(tx); err != nil {
 		return classify(err)
 	}
 	if opts != nil && opts.ReadOnly {
 		return nil
 	}
-	if err := raw.Commit(); err != nil {
-		err = classify(err)
-		if errors.Is(err, ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
-		}
-		return err
+	if err = classify(raw.Commit()); errors.Is(err, ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
-	return nil
+	if err == nil || errors.Is(err, ErrOutcomeUnknown) {
+		for _, f := range tx.after {
+			f()
+		}
+	}
+	return err
 }

@@ -12,7 +12,13 @@ import (
 type Tx struct {
 	raw     *sql.Tx
 	dialect Dialect
+	after   []func()
 }
+
+// OnCommit has f called once the transaction is durable, before Update
+// returns: to wake whoever waits for what was written. f must not block and
+// must bear a call for a transaction whose outcome is unknown.
+func (tx *Tx) OnCommit(f func()) { tx.after = append(tx.after, f) }
 
 // Exec runs a statement and returns how many rows it changed. Placeholders
 // are $1, $2, … on both engines; a number may be used twice.

@@ -100,6 +100,7 @@ CREATE TABLE hook (
     name8   BIGINT NOT NULL,
     object  BIGINT NOT NULL,
     segment BIGINT NOT NULL,
+    at      BIGINT NOT NULL, -- newer ones are the better hints
     PRIMARY KEY (realm, name8, object, segment)
 );
 CREATE INDEX hook_object ON hook (object);
