@@ -42,7 +42,7 @@ fuzz: ## run every fuzz target for FUZZTIME=30s
 	scripts/fuzz $(FUZZTIME)
 
 bench: build ## measure kuva and, with PEERS=dir, Glance; write docs/benchmarks.md
-	scripts/bench
+	scripts/benchmark/run
 
 soak: deps ## the crash, power-loss and model tests for hours (KUVA_SOAK=1)
 	KUVA_SOAK=1 $(GO) run ./scripts/testsum -p 1 -timeout 24h -count 1 ./...
