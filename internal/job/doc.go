@@ -2,16 +2,16 @@
 // transaction that wants it done; any node claims it, beats while it works,
 // and another takes over when the beat stops.
 //
-//	            Enqueue
-//	               │          retry, node stopping, take-over
-//	               ▼        ┌──────────────────────────────┐
-//	            pending ◄───┘                              │
-//	               │ claim: attempt+1                      │
-//	               ├──────► cancelled                      │
-//	               ▼                                       │
-//	            running ───────────────────────────────────┘
-//	               │
-//	               └──► succeeded · failed · cancelled
+//	Enqueue
+//	   │          retry, node stopping, take-over
+//	   ▼        ┌──────────────────────────────┐
+//	pending ◄───┘                              │
+//	   │ claim: attempt+1                      │
+//	   ├──────► cancelled                      │
+//	   ▼                                       │
+//	running ───────────────────────────────────┘
+//	   │
+//	   └──► succeeded · failed · cancelled
 //
 // # Promises
 //

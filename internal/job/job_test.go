@@ -280,7 +280,9 @@ func TestProgressIsVisible(t *testing.T) {
 		changes, end := q.Subscribe()
 		defer end()
 		id := enqueue(t, db, q, job.New{Kind: "slow"})
-		until(t, db, q, id, func(j job.Job) bool { return j.State == job.Running && j.Done == 10 && j.Total == 100 && j.Message == "reading" })
+		until(t, db, q, id, func(j job.Job) bool {
+			return j.State == job.Running && j.Done == 10 && j.Total == 100 && j.Message == "reading"
+		})
 		close(seen)
 		until(t, db, q, id, in(job.Succeeded))
 		var told []string

@@ -34,10 +34,10 @@ func SQLite(tb testing.TB) *catalog.DB {
 	return Open(tb, "sqlite:"+filepath.Join(tb.TempDir(), "catalog.db"))
 }
 
-// Postgres opens a fresh database of the tests' PostgreSQL server.
+// Postgres opens a fresh, migrated database of the tests' PostgreSQL server.
 func Postgres(tb testing.TB) *catalog.DB {
 	tb.Helper()
-	return Open(tb, PostgresDSN(tb))
+	return Open(tb, postgresDSN(tb, true))
 }
 
 // Open opens a database for the time of the test, without fsync and without

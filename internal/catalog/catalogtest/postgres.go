@@ -3,9 +3,11 @@ package catalogtest
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"os/exec"
@@ -20,6 +22,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	_ "github.com/jackc/pgx/v5/stdlib" // database/sql's "pgx", for making and dropping databases
+
+	"kuva/internal/catalog"
 )
 
 // All test programs that run at the same time share one PostgreSQL server.
@@ -40,12 +44,79 @@ var shared = sync.OnceValues(join)
 // the test ends.
 func PostgresDSN(tb testing.TB) string {
 	tb.Helper()
+	return postgresDSN(tb, false)
+}
+
+func postgresDSN(tb testing.TB, migrated bool) string {
+	tb.Helper()
 	skipWithout(tb)
 	srv, err := shared()
 	if err != nil {
 		tb.Fatalf("start postgresql: %v", err)
 	}
-	return srv.database(tb)
+	template := ""
+	if migrated {
+		if template, err = srv.template(); err != nil {
+			tb.Fatalf("make the migrated template: %v", err)
+		}
+	}
+	return srv.database(tb, template)
+}
+
+// template names a database with the newest schema, which is many times
+// cheaper to copy than to make. Its name has the migrations' hash.
+func (s *Server) template() (string, error) {
+	s.once.Do(func() { s.tmpl, s.tmplErr = s.makeTemplate() })
+	return s.tmpl, s.tmplErr
+}
+
+func (s *Server) makeTemplate() (string, error) {
+	h := sha256.New()
+	err := fs.WalkDir(catalog.Migrations(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := fs.ReadFile(catalog.Migrations(), path)
+		fmt.Fprintf(h, "%s %d\n%s", path, len(b), b)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	name := fmt.Sprintf("kuva_%x", h.Sum(nil)[:8])
+	start, err := lock(filepath.Join(s.dir, "start.lock"), syscall.LOCK_EX)
+	if err != nil {
+		return "", err
+	}
+	defer start.Close()
+	db, err := sql.Open("pgx", s.url("postgres"))
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	var there int
+	if err := db.QueryRow("SELECT count(*) FROM pg_database WHERE datname = $1", name).Scan(&there); err != nil || there > 0 {
+		return name, err
+	}
+	making := pgx.Identifier{"making_" + name}.Sanitize()
+	for _, stmt := range []string{"DROP DATABASE IF EXISTS " + making + " WITH (FORCE)", "CREATE DATABASE " + making} {
+		if _, err := db.Exec(stmt); err != nil {
+			return "", err
+		}
+	}
+	c, err := catalog.Open(context.Background(), catalog.Config{DSN: s.url("making_" + name), Patience: -1})
+	if err != nil {
+		return "", err
+	}
+	if err := c.Close(); err != nil {
+		return "", err
+	}
+	// The server notices a closed connection a moment later.
+	_, err = db.Exec("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", "making_"+name)
+	if err == nil {
+		_, err = db.Exec("ALTER DATABASE " + making + " RENAME TO " + pgx.Identifier{name}.Sanitize())
+	}
+	return name, err
 }
 
 func skipWithout(tb testing.TB) {
@@ -76,6 +147,10 @@ type Server struct {
 	dir   string // holds data and the socket
 	fsync string
 	cred  *syscall.Credential // nil where the tests' own user runs the server
+
+	once    sync.Once
+	tmpl    string
+	tmplErr error
 }
 
 // NewServer starts a server for one test alone, to stop, kill and start at
@@ -123,7 +198,7 @@ func (s *Server) end(tb testing.TB, mode string) {
 }
 
 // DSN makes an empty database on the server.
-func (s *Server) DSN(tb testing.TB) string { tb.Helper(); return s.database(tb) }
+func (s *Server) DSN(tb testing.TB) string { tb.Helper(); return s.database(tb, "") }
 
 func newServer(dir, fsync string) (*Server, error) {
 	s := &Server{dir: dir, fsync: fsync}
@@ -205,10 +280,14 @@ func (s *Server) alive() bool {
 	return true
 }
 
-func (s *Server) database(tb testing.TB) string {
+func (s *Server) database(tb testing.TB, template string) string {
 	tb.Helper()
 	name := "t" + rand.Text()
-	if err := s.admin("CREATE DATABASE " + pgx.Identifier{name}.Sanitize()); err != nil {
+	create := "CREATE DATABASE " + pgx.Identifier{name}.Sanitize()
+	if template != "" {
+		create += " TEMPLATE " + pgx.Identifier{template}.Sanitize()
+	}
+	if err := s.admin(create); err != nil {
 		tb.Fatalf("make a database: %v", err)
 	}
 	tb.Cleanup(func() {
