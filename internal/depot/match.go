@@ -1,6 +1,7 @@
 package depot
 
 import (
+	"cmp"
 	"slices"
 
 	"kuva/internal/catalog"
@@ -178,16 +179,13 @@ func (m *matcher) ask(win []item) (bool, error) {
 		}
 	}
 	slices.SortFunc(winners, func(a, b segID) int {
-		if votes[a] != votes[b] {
-			return votes[b] - votes[a]
+		if votes[a].hooks != votes[b].hooks {
+			return votes[b].hooks - votes[a].hooks
 		}
-		if a.object != b.object {
-			if a.object < b.object {
-				return -1
-			}
-			return 1
+		if votes[a].at != votes[b].at {
+			return cmp.Compare(votes[b].at, votes[a].at)
 		}
-		return a.segment - b.segment
+		return cmp.Or(cmp.Compare(a.object, b.object), a.segment-b.segment)
 	})
 	loaded := 0
 	for _, id := range winners {
@@ -204,9 +202,16 @@ func (m *matcher) ask(win []item) (bool, error) {
 	return loaded > 0, nil
 }
 
-// votes counts for each segment how many of the names are its hooks.
-func (m *matcher) votes(names map[int64]bool) (map[segID]int, error) {
-	w, votes := m.w, map[segID]int{}
+// vote says how many of the names asked for are hooks of a segment, and how
+// new they are.
+type vote struct {
+	hooks int
+	at    int64
+}
+
+// votes looks the names up among the hooks.
+func (m *matcher) votes(names map[int64]bool) (map[segID]vote, error) {
+	w, votes := m.w, map[segID]vote{}
 	if len(names) == 0 {
 		return votes, nil
 	}
@@ -222,7 +227,7 @@ func (m *matcher) votes(names map[int64]bool) (map[segID]int, error) {
 	for n := len(args) - 2; n&(n-1) != 0; n++ {
 		args = append(args, args[len(args)-1])
 	}
-	query := `SELECT object, segment FROM hook WHERE realm IN ($1, $2) AND name8 IN (` + placeholders(3, len(args)-2) + `)`
+	query := `SELECT object, segment, at FROM hook WHERE realm IN ($1, $2) AND name8 IN (` + placeholders(3, len(args)-2) + `)`
 	err := w.d.db.View(w.ctx, func(tx *catalog.Tx) error {
 		rows, err := tx.Query(w.ctx, query, args...)
 		if err != nil {
@@ -231,10 +236,12 @@ func (m *matcher) votes(names map[int64]bool) (map[segID]int, error) {
 		defer rows.Close()
 		for rows.Next() {
 			var id segID
-			if err := rows.Scan(&id.object, &id.segment); err != nil {
+			v := vote{hooks: 1}
+			if err := rows.Scan(&id.object, &id.segment, &v.at); err != nil {
 				return err
 			}
-			votes[id]++
+			v.hooks += votes[id].hooks
+			votes[id] = v
 		}
 		return rows.Err()
 	})

@@ -1,6 +1,7 @@
 package depot
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 )
@@ -118,14 +119,6 @@ func sortedPacks(live map[PackRef]int64) []rootPack {
 	for ref, n := range live {
 		packs = append(packs, rootPack{ref, n})
 	}
-	slices.SortFunc(packs, func(a, b rootPack) int {
-		switch {
-		case a.Ref.ID < b.Ref.ID:
-			return -1
-		case a.Ref.ID > b.Ref.ID:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(packs, func(a, b rootPack) int { return cmp.Compare(a.Ref.ID, b.Ref.ID) })
 	return packs
 }

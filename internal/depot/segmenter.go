@@ -2,6 +2,7 @@ package depot
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"math/bits"
 	"slices"
@@ -54,13 +55,14 @@ const (
 	hooksName  = 4 // rows that one name may have
 )
 
-// hooksOf chooses the hooks of a segment: names that end in k zero bits, the
-// first four chunks, and enough of those that come lowest in the same order
-// that there are eight. A reused chunk has its hook already, so only those
-// that the segment stored itself count, except the first four of an object's
-// first segment (whole): they let a re-upload find this object after the one
-// that stored them is gone.
-func hooksOf(entries []Entry, fresh []bool, k int, whole bool) []Name {
+// hooksOf chooses the hooks of a segment: its first four chunks, names that
+// end in k zero bits, and enough of those that come lowest in the same order
+// that there are eight. A reused chunk has its hook already, so beyond the
+// first four only those count that the writer stored itself. The first four
+// count always: the next snapshot resembles this one more than the one that
+// stored most of its chunks, and must find it from its first window on; and
+// what was uploaded twice must be found after the first copy is gone.
+func hooksOf(entries []Entry, fresh []bool, k int) []Name {
 	type candidate struct {
 		name  Name
 		order uint64
@@ -74,7 +76,7 @@ func hooksOf(entries []Entry, fresh []bool, k int, whole bool) []Name {
 			continue
 		}
 		n++
-		if seen[e.Name] || !fresh[i] && !(whole && n <= hooksFirst) {
+		if seen[e.Name] || !fresh[i] && n > hooksFirst {
 			continue
 		}
 		seen[e.Name] = true
@@ -85,13 +87,7 @@ func hooksOf(entries []Entry, fresh []bool, k int, whole bool) []Name {
 		rest = append(rest, candidate{e.Name, bits.Reverse64(e.Name.low())})
 	}
 	slices.SortFunc(rest, func(a, b candidate) int {
-		if a.order != b.order {
-			if a.order < b.order {
-				return -1
-			}
-			return 1
-		}
-		return bytes.Compare(a.name[:], b.name[:])
+		return cmp.Or(cmp.Compare(a.order, b.order), bytes.Compare(a.name[:], b.name[:]))
 	})
 	for _, c := range rest {
 		if len(hooks) >= hooksLeast {

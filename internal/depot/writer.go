@@ -362,7 +362,7 @@ func (w *Writer) closeSegment() error {
 	}
 	ref.Loc = loc
 	w.count(loc)
-	for _, name := range hooksOf(entries, fresh, w.d.cfg.HookBits, len(w.segments) == 0) {
+	for _, name := range hooksOf(entries, fresh, w.d.cfg.HookBits) {
 		w.hooks = append(w.hooks, hookRow{name, len(w.segments)})
 	}
 	w.segments = append(w.segments, ref)
@@ -491,7 +491,8 @@ func (w *Writer) commitTx(tx *catalog.Tx, r *root, size int64, o ObjectInfo, wit
 	}
 	// Packs that were leased for nothing go before the collector.
 	_, err = tx.Exec(ctx, `INSERT INTO pack_check (pack) SELECT l.pack FROM lease_pack l WHERE l.lease = $1
-		AND NOT EXISTS (SELECT 1 FROM recipe_pack r WHERE r.recipe = $2 AND r.pack = l.pack) ON CONFLICT DO NOTHING`, w.lease, w.recipe)
+		AND NOT EXISTS (SELECT 1 FROM recipe_pack r WHERE r.recipe = $2 AND r.pack = l.pack)
+		ON CONFLICT (pack) DO UPDATE SET pack = excluded.pack`, w.lease, w.recipe)
 	if err != nil {
 		return err
 	}
@@ -517,12 +518,25 @@ func insertEdges(ctx context.Context, tx *catalog.Tx, recipe int64, packs []root
 	return nil
 }
 
-// insertHooks adds rows for names that have fewer than hooksName of them.
+// insertHooks adds rows and keeps the newest hooksName of each name.
 func (d *Depot) insertHooks(ctx context.Context, tx *catalog.Tx, realm, object int64, hooks []hookRow) error {
+	now := d.cfg.Now().UnixMicro()
 	for _, h := range hooks {
-		_, err := tx.Exec(ctx, `INSERT INTO hook (realm, name8, object, segment) SELECT $1, $2, $3, $4
-			WHERE (SELECT COUNT(*) FROM hook WHERE realm = $1 AND name8 = $2) < $5 ON CONFLICT DO NOTHING`,
-			realm, h.name.name8(), object, h.segment, hooksName)
+		_, err := tx.Exec(ctx, `INSERT INTO hook (realm, name8, object, segment, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
+			realm, h.name.name8(), object, h.segment, now)
+		if err != nil {
+			return err
+		}
+		var rows int
+		err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM hook WHERE realm = $1 AND name8 = $2`, realm, h.name.name8()).Scan(&rows)
+		if err != nil {
+			return err
+		}
+		if rows <= hooksName {
+			continue
+		}
+		_, err = tx.Exec(ctx, `DELETE FROM hook WHERE realm = $1 AND name8 = $2 AND at = (SELECT MIN(at) FROM hook WHERE realm = $1 AND name8 = $2) AND object <> $3`,
+			realm, h.name.name8(), object)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,154 @@
+package depot
+
+import (
+	"bytes"
+	"context"
+	"io"
+	mrand "math/rand/v2"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"kuva/internal/blob/dir"
+	"kuva/internal/catalog/catalogtest"
+)
+
+// benchWorld is a depot over real files with the production pack size.
+func benchWorld(b *testing.B) *world {
+	s, err := dir.Open(dir.Config{Dir: b.TempDir(), Reserve: -1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close() })
+	w := &world{tb: b, db: catalogtest.SQLite(b), store: s, keys: newTestKeys()}
+	w.open(Config{PackSize: 32 << 20})
+	return w
+}
+
+func cpuSeconds() float64 {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
+
+// perGiB reports CPU seconds a GiB: they hold on a busy machine too.
+func perGiB(b *testing.B, bytes int64, run func()) {
+	b.SetBytes(bytes)
+	before := cpuSeconds()
+	b.ResetTimer()
+	run()
+	b.StopTimer()
+	b.ReportMetric((cpuSeconds()-before)/(float64(bytes)*float64(b.N)/(1<<30)), "CPU-s/GiB")
+}
+
+const benchSize = 512 << 20
+
+// BenchmarkWrite stores 512 MiB of new random bytes.
+func BenchmarkWrite(b *testing.B) {
+	w, p := benchWorld(b), randomBytes(benchSize, 1)
+	perGiB(b, benchSize, func() {
+		for range b.N {
+			// New content each time, cheaply: every chunk begins with a counter.
+			salt := mrand.Uint64()
+			for i := 0; i < len(p); i += 4096 {
+				p[i], p[i+1], p[i+2] = byte(salt), byte(salt>>8), byte(salt>>16)
+			}
+			w.put("p", p)
+		}
+	})
+}
+
+// BenchmarkWriteAgain stores bytes that are there already.
+func BenchmarkWriteAgain(b *testing.B) {
+	w, p := benchWorld(b), randomBytes(benchSize, 1)
+	w.put("p", p)
+	perGiB(b, benchSize, func() {
+		for range b.N {
+			w.put("p", p)
+		}
+	})
+}
+
+// BenchmarkRead reads 512 MiB of random bytes in order, verified.
+func BenchmarkRead(b *testing.B) {
+	w := benchWorld(b)
+	o, err := w.OpenObject(context.Background(), w.put("p", randomBytes(benchSize, 1)).Ref)
+	if err != nil {
+		b.Fatal(err)
+	}
+	perGiB(b, benchSize, func() {
+		for range b.N {
+			r := o.Reader(context.Background(), 0, o.Size())
+			if n, err := r.WriteTo(io.Discard); n != benchSize || err != nil {
+				b.Fatal(n, err)
+			}
+			r.Close()
+		}
+	})
+}
+
+// BenchmarkReadAt4K reads 4 KiB at random places.
+func BenchmarkReadAt4K(b *testing.B) {
+	w := benchWorld(b)
+	o, err := w.OpenObject(context.Background(), w.put("p", randomBytes(benchSize, 1)).Ref)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		p := make([]byte, 4096)
+		for pb.Next() {
+			if _, err := o.ReadAt(p, mrand.Int64N(benchSize-4096)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// TestMemoryOfWriters: 16 uploads at once hold at most 10 MiB each above the
+// base.
+func TestMemoryOfWriters(t *testing.T) {
+	w := newWorld(t, catalogtest.SQLite(t))
+	const writers = 16
+	var before, during runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	var wg sync.WaitGroup
+	full, stop := make(chan struct{}, writers), make(chan struct{})
+	for i := range writers {
+		wg.Go(func() {
+			wr, err := w.Create(context.Background(), CreateOptions{Project: "p", Kind: KindExact})
+			if err != nil {
+				t.Error(err)
+				full <- struct{}{}
+				return
+			}
+			defer wr.Abort()
+			src := mrand.NewChaCha8([32]byte{byte(i)})
+			buf := make([]byte, 64<<10)
+			for n := 0; n < 24<<20; n += len(buf) {
+				_, _ = src.Read(buf)
+				if _, err := io.Copy(wr, bytes.NewReader(buf)); err != nil {
+					t.Error(err)
+					break
+				}
+			}
+			full <- struct{}{}
+			<-stop
+		})
+	}
+	for range writers {
+		<-full
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&during)
+	close(stop)
+	wg.Wait()
+	each := (int64(during.HeapInuse) - int64(before.HeapInuse)) / writers
+	t.Logf("%d KiB for each of %d writers", each>>10, writers)
+	if each > 10<<20 {
+		t.Errorf("a writer holds %d bytes", each)
+	}
+}
