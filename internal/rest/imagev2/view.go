@@ -1,0 +1,60 @@
+package imagev2
+
+import (
+	"maps"
+
+	"kuva"
+	"kuva/api"
+)
+
+// The facts of this service that an image shows beside what the API has.
+const (
+	// propertyLastFailure is why the newest upload did not succeed: a
+	// sentence, shown to the owner until an upload succeeds.
+	propertyLastFailure = "kuva_last_failure"
+	// propertyOrigin tells content that the owner did not send: snapshot or
+	// copied. What was uploaded or imported is left without, because clients
+	// that compare properties with what they set (Terraform) would try to
+	// remove it at every run.
+	propertyOrigin = "kuva_origin"
+)
+
+// view is an image as p sees it.
+func view(p kuva.Principal, img *kuva.Image) api.Image {
+	self := "/v2/images/" + img.ID
+	return api.Image{
+		ID: img.ID, Name: img.Name, Owner: img.Owner, Status: string(img.Status), Visibility: string(img.Visibility),
+		Protected: img.Protected, Hidden: img.Hidden, DiskFormat: img.DiskFormat, ContainerFormat: img.ContainerFormat,
+		MinDisk: img.MinDisk, MinRAM: img.MinRAM, Size: img.Size, VirtualSize: img.VirtualSize, Checksum: img.MD5,
+		HashAlgo: img.HashAlgo, HashValue: img.HashValue, CreatedAt: img.CreatedAt, UpdatedAt: img.UpdatedAt,
+		Tags: img.Tags, Self: self, File: self + "/file", Schema: "/v2/schemas/image",
+		Properties: properties(p, img),
+	}
+}
+
+func properties(p kuva.Principal, img *kuva.Image) map[string]string {
+	facts := map[string]string{}
+	if img.LastFailure != nil && (p.Admin || img.Owner != "" && img.Owner == p.ProjectID) {
+		facts[propertyLastFailure] = img.LastFailure.Sentence
+	}
+	if img.Origin == kuva.OriginSnapshot || img.Origin == kuva.OriginCopied {
+		facts[propertyOrigin] = string(img.Origin)
+	}
+	if len(facts) == 0 {
+		return img.Properties
+	}
+	all := maps.Clone(img.Properties)
+	if all == nil {
+		return facts
+	}
+	maps.Copy(all, facts)
+	return all
+}
+
+func memberView(m *kuva.Member) api.ImageMember {
+	return api.ImageMember{
+		MemberID: m.Project, ImageID: m.Image, Status: string(m.Status),
+		CreatedAt: m.CreatedAt.UTC().Format(api.ImageTime), UpdatedAt: m.UpdatedAt.UTC().Format(api.ImageTime),
+		Schema: "/v2/schemas/member",
+	}
+}
