@@ -19,9 +19,6 @@ func (s *Service) ChangePassword(ctx context.Context, user string, old, password
 	if err != nil {
 		return err
 	}
-	if password == "" {
-		return kuva.E(kuva.CodeInvalid, "identity.bad_password", "least", s.cfg.MinPassword, "most", MaxPassword)
-	}
 	hash, err := s.newHash(ctx, password)
 	if err != nil {
 		return err
@@ -44,11 +41,8 @@ func (s *Service) ChangePassword(ctx context.Context, user string, old, password
 	})
 }
 
-// newHash checks a new password and hashes it; "" stays "", no password.
+// newHash checks a new password and hashes it.
 func (s *Service) newHash(ctx context.Context, password Secret) (string, error) {
-	if password == "" {
-		return "", nil
-	}
 	if len(password) < s.cfg.MinPassword || len(password) > MaxPassword {
 		return "", kuva.E(kuva.CodeInvalid, "identity.bad_password", "least", s.cfg.MinPassword, "most", MaxPassword)
 	}

@@ -54,12 +54,15 @@ func (s *Service) CreateUser(ctx context.Context, p kuva.Principal, in User, pas
 	if err := checkUser(in); err != nil {
 		return nil, err
 	}
-	hash, err := s.newHash(ctx, password)
-	if err != nil {
-		return nil, err
+	hash := "" // a user without a password
+	if password != "" {
+		var err error
+		if hash, err = s.newHash(ctx, password); err != nil {
+			return nil, err
+		}
 	}
 	in.ID, in.CreatedAt = newID(), s.cfg.Now()
-	err = s.change(ctx, p, "user.create", func(tx *catalog.Tx) (string, error) {
+	err := s.change(ctx, p, "user.create", func(tx *catalog.Tx) (string, error) {
 		if _, err := readDomain(ctx, tx, in.DomainID); err != nil {
 			return "", err
 		}
