@@ -24,11 +24,17 @@ func (db *DB) openSQLite(path string, cfg Config) error {
 		return err
 	}
 	db.path = abs
-	if err := createFile(abs, cfg); err != nil {
+	if err := registerChecksums(); err != nil {
+		return err
+	}
+	if err := db.create(abs, cfg); err != nil {
 		return err
 	}
 	writer := pragmas("busy_timeout(10000)", "foreign_keys(1)", "temp_store(MEMORY)", "cache_size(-8000)",
-		"journal_size_limit(67108864)", "wal_autocheckpoint(2000)")
+		"journal_size_limit(67108864)", "wal_autocheckpoint(2000)",
+		// Frames that are written before COMMIT may be written again in place,
+		// and their checksums are wrong until then.
+		"cache_spill(0)")
 	sync := "synchronous(FULL)"
 	if cfg.NoSync {
 		sync = "synchronous(OFF)"
@@ -41,12 +47,31 @@ func (db *DB) openSQLite(path string, cfg Config) error {
 	if db.write, err = openPool(abs, writer, 1); err != nil {
 		return err
 	}
-	// The first writer connection turns the WAL on before a reader looks.
-	if err := db.write.Ping(); err != nil {
+	// The first writer connection turns the WAL on before a reader looks. A
+	// database that was not made here fails at its first page's checksum, or
+	// has pages that get none.
+	var size int
+	if err := db.write.QueryRow("PRAGMA page_size").Scan(&size); err != nil {
 		return err
+	}
+	if size != pageSize {
+		return fmt.Errorf("%w: pages of %d bytes are not kuva's", ErrDamaged, size)
 	}
 	db.read, err = openPool(abs, reader, cfg.Conns)
 	return err
+}
+
+// create makes the file if it is not there, under the lock that keeps two
+// processes from doing it at once.
+func (db *DB) create(path string, cfg Config) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	unlock, err := lockDir(ctx, path)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	defer unlock()
+	return createFile(path, cfg)
 }
 
 func pragmas(list ...string) url.Values {
@@ -54,6 +79,8 @@ func pragmas(list ...string) url.Values {
 	for _, p := range list {
 		v.Add("_pragma", p)
 	}
+	v.Add("_pragma", "mmap_size(0)") // mapped pages would pass the checksums by
+	v.Set("vfs", checksumVFS)
 	v.Set("_dqs", "0")
 	v.Set("_defensive", "1")
 	v.Set("_error_rc", "1")
@@ -75,18 +102,31 @@ func openPool(path string, params url.Values, conns int) (*sql.DB, error) {
 	return pool, nil
 }
 
-// createFile makes an empty database file that only its owner reads, and
-// makes its name durable: SQLite syncs the directory for its journals, not
-// for the database itself.
+// createFile makes an empty database file that only its owner reads, if there
+// is none, and makes it durable under its name: SQLite syncs the directory for
+// its journals, not for the database itself.
 func createFile(path string, cfg Config) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
+	if fi, err := os.Stat(path); err == nil && fi.Size() > 0 {
 		return nil
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
+	if cfg.NoMigrate {
+		return fmt.Errorf("%w: %s: %w", ErrUnavailable, path, fs.ErrNotExist)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if err := f.Close(); err != nil {
+	defer os.Remove(tmp.Name()) // fails once it has its name
+	_, err = tmp.Write(newDatabase())
+	if !cfg.NoSync {
+		err = errors.Join(err, tmp.Sync())
+	}
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return fmt.Errorf("create %s: %w", path, err)
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
 		return err
 	}
 	if cfg.NoSync {
