@@ -18,6 +18,9 @@
 //   - After a failed sync of a folder a later one may say yes and have saved
 //     nothing. So whoever made an entry while a sync failed takes the entry back
 //     and fails.
+//     What it cannot know is that a sync failed in a process before it: after an
+//     I/O error that also kept the entry from being taken back, restart the
+//     machine, not only the service.
 //   - A blob that is linked but not synced is seen by no reader: what is seen
 //     might otherwise be gone after a loss of power.
 package dir

@@ -28,7 +28,8 @@ type folders struct {
 
 // folder is one of them. Once made, every entry in it is one of three: durable;
 // made by this process, which waits for the sync or takes the entry back; or, if
-// doubt is set, one that was there before and of which nothing is known.
+// doubt is set, one that was there before and of which nothing is known. Doubt ends
+// with the process: there is no call that would end it.
 type folder struct {
 	name  string
 	users int // guarded by folders.mu; above 0 it is not removed
@@ -36,7 +37,7 @@ type folder struct {
 	making sync.Mutex
 	made   bool  // it is there and its entry, and those above it, are durable
 	broken error // it is there, perhaps not durably
-	doubt  bool  // guarded by making until made
+	doubt  error // why its old entries are in doubt; guarded by making until made
 
 	syncing sync.Mutex
 	begun   atomic.Uint64 // syncs that have begun
@@ -111,7 +112,7 @@ func (fo *folders) release(name string) {
 		return
 	}
 	for at, f := range fo.m {
-		if f.users == 0 && f.made && !f.doubt {
+		if f.users == 0 && f.made && f.doubt == nil {
 			delete(fo.m, at)
 		}
 	}
@@ -168,12 +169,14 @@ func (f *folder) adopt(fsys fsys.FS, parent *folder) error {
 		if !isFolder(fi) {
 			return fmt.Errorf("%w: %s is a blob", blob.ErrKey, f.name)
 		}
-		if parent.doubt {
-			f.broken = fmt.Errorf("folder %s: perhaps not durable, as a sync of %s failed", f.name, parent.name)
+		if parent.doubt != nil {
+			f.broken = fmt.Errorf("folder %s: perhaps not durable: %w", f.name, parent.doubt)
 			return f.broken
 		}
 	}
-	f.doubt = f.sync(fsys, f.failures()) != nil
+	if err := f.sync(fsys, f.failures()); err != nil {
+		f.doubt = fmt.Errorf("sync of %s has failed (restart when the disk is well): %w", f.name, err)
+	}
 	return nil
 }
 

@@ -142,8 +142,8 @@ func taken(folder *folder, fi fsys.Info) error {
 	switch {
 	case fi.Kind != fsys.Regular:
 		return fmt.Errorf("%w: it is a folder of others", blob.ErrKey)
-	case folder.doubt:
-		return fmt.Errorf("taken, and perhaps not durable, as a sync of %s failed", folder.name)
+	case folder.doubt != nil:
+		return fmt.Errorf("taken, and perhaps not durable: %w", folder.doubt)
 	}
 	return blob.ErrExists
 }
