@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kuva"
+	"kuva/internal/catalog"
 )
 
 // StatusClientGone is what the log shows for a call whose caller went away
@@ -44,8 +45,9 @@ func Status(code kuva.Code) int {
 	return http.StatusInternalServerError
 }
 
-// asError finds the kuva.Error in err's chain. What has none is internal: the
-// caller sees one line, the log the cause.
+// asError finds the kuva.Error in err's chain, or says what is wrong with the
+// database below, which every use case may meet. What else has no code is
+// internal: the caller sees one line, the log the cause.
 func asError(err error) *kuva.Error {
 	var e *kuva.Error
 	switch {
@@ -53,6 +55,12 @@ func asError(err error) *kuva.Error {
 		return &kuva.Error{Code: e.Code, Text: e.Text}
 	case errors.Is(err, context.Canceled):
 		return kuva.E(kuva.CodeCancelled, "rest.cancelled")
+	case errors.Is(err, catalog.ErrFull):
+		return kuva.E(kuva.CodeStorageFull, "rest.database_full")
+	case errors.Is(err, catalog.ErrUnavailable), errors.Is(err, catalog.ErrOutcomeUnknown), errors.Is(err, context.DeadlineExceeded):
+		return kuva.E(kuva.CodeUnavailable, "rest.database_unavailable")
+	case errors.Is(err, catalog.ErrDamaged):
+		return kuva.E(kuva.CodeDamaged, "rest.database_damaged")
 	}
 	return kuva.E(kuva.CodeInternal, "internal")
 }
