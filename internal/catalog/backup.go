@@ -35,7 +35,7 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 	if err := tmp.Close(); err != nil {
 		return fmt.Errorf("backup catalog: %w", err)
 	}
-	pool, err := openPool(db.path, pragmas("busy_timeout(10000)", "temp_store(MEMORY)"), 1)
+	pool, err := openPool(db.path, pragmas("busy_timeout(10000)", "temp_store(MEMORY)"), false, 1)
 	if err != nil {
 		return err
 	}

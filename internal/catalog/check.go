@@ -34,7 +34,7 @@ func (db *DB) Check(ctx context.Context) (problems []string, err error) {
 		}
 		return nil, nil
 	}
-	pool, err := openPool(db.path, pragmas("busy_timeout(10000)", "query_only(1)", "cache_size(-1000)", "temp_store(MEMORY)"), 1)
+	pool, err := openPool(db.path, pragmas("busy_timeout(10000)", "query_only(1)", "cache_size(-1000)", "temp_store(MEMORY)"), false, 1)
 	if err != nil {
 		return nil, err
 	}

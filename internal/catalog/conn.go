@@ -12,14 +12,20 @@ import (
 // connector opens SQLite connections that keep their prepared statements.
 // Compiling a statement costs as much as running a short one several times
 // over, and the service has a few hundred texts that it repeats for ever.
-type connector struct{ driver.Connector }
+type connector struct {
+	driver.Connector
+	begin string // how a transaction begins
+}
 
-func newConnector(dsn string) (driver.Connector, error) {
+func newConnector(dsn string, writes bool) (driver.Connector, error) {
 	base, err := sqlite.NewConnector(dsn)
 	if err != nil {
 		return nil, err
 	}
-	return connector{base}, nil
+	if writes {
+		return connector{base, "BEGIN IMMEDIATE"}, nil
+	}
+	return connector{base, "BEGIN"}, nil
 }
 
 // inner is what a connection of the driver below can do.
@@ -45,7 +51,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{inner: dc.(inner), stmts: map[string]*stmt{}}, nil
+	return &conn{inner: dc.(inner), begin: c.begin, stmts: map[string]*stmt{}}, nil
 }
 
 // maxStmts bounds what one connection keeps, about 5 KiB each.
@@ -53,8 +59,41 @@ const maxStmts = 300
 
 type conn struct {
 	inner
+	begin string
 	stmts map[string]*stmt
 }
+
+// BeginTx begins by a kept statement too: a View of one row is mostly its
+// beginning and its end. Neither can wait long, so ctx is only looked at.
+func (c *conn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := c.do(c.begin); err != nil {
+		return nil, err
+	}
+	return (*tx)(c), nil
+}
+
+func (c *conn) do(query string) error {
+	_, err := c.ExecContext(context.Background(), query, nil)
+	return err
+}
+
+// tx is a connection inside a transaction.
+type tx conn
+
+func (t *tx) Commit() error {
+	err := (*conn)(t).do("COMMIT")
+	if err != nil {
+		// Some failures leave the transaction open; if this one did not, there
+		// is nothing to roll back and the error means nothing.
+		_ = t.Rollback()
+	}
+	return err
+}
+
+func (t *tx) Rollback() error { return (*conn)(t).do("ROLLBACK") }
 
 // stmt is a kept statement; busy while rows of it are being read.
 type stmt struct {
@@ -104,7 +143,7 @@ func worthKeeping(query string) bool {
 	}
 	word, _, _ := strings.Cut(strings.TrimLeft(query, " \t\r\n"), " ")
 	switch strings.ToUpper(strings.TrimSpace(word)) {
-	case "SELECT", "INSERT", "UPDATE", "DELETE", "WITH":
+	case "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "BEGIN", "COMMIT", "ROLLBACK":
 		return !strings.Contains(query, ";")
 	}
 	return false

@@ -41,10 +41,9 @@ func (db *DB) openSQLite(path string, cfg Config) error {
 	}
 	writer.Add("_pragma", sync)
 	writer.Set("_journal_mode", "WAL")
-	writer.Set("_txlock", "immediate")
 	reader := pragmas("busy_timeout(10000)", "foreign_keys(1)", "temp_store(MEMORY)", "cache_size(-4000)", "query_only(1)")
 
-	if db.write, err = openPool(abs, writer, 1); err != nil {
+	if db.write, err = openPool(abs, writer, true, 1); err != nil {
 		return err
 	}
 	// The first writer connection turns the WAL on before a reader looks. A
@@ -57,7 +56,7 @@ func (db *DB) openSQLite(path string, cfg Config) error {
 	if size != pageSize {
 		return fmt.Errorf("%w: pages of %d bytes are not kuva's", ErrDamaged, size)
 	}
-	db.read, err = openPool(abs, reader, cfg.Conns)
+	db.read, err = openPool(abs, reader, false, cfg.Conns)
 	return err
 }
 
@@ -87,9 +86,9 @@ func pragmas(list ...string) url.Values {
 	return v
 }
 
-func openPool(path string, params url.Values, conns int) (*sql.DB, error) {
+func openPool(path string, params url.Values, writes bool, conns int) (*sql.DB, error) {
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: params.Encode()}
-	c, err := newConnector(u.String())
+	c, err := newConnector(u.String(), writes)
 	if err != nil {
 		return nil, err
 	}
