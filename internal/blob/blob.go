@@ -4,7 +4,8 @@
 //
 // A key is used for one byte string, for ever. It is a relative slash path of
 // lower-case letters, digits, '-', '_' and '.', never empty between slashes, never
-// "." or "..", at most 200 bytes.
+// "." or "..", at most 200 bytes. No key is a folder of another: beside "a/b" there is
+// no "a"; stores that can tell say ErrKey.
 package blob
 
 import (
@@ -54,9 +55,12 @@ type Store interface {
 	Stat(ctx context.Context, key string) (Info, error)
 	// List yields the blobs whose key begins with prefix (a folder ending in a
 	// slash, or "" for all), in ascending order of their keys. After an error
-	// it yields no more.
+	// it yields no more. What comes or goes meanwhile may be shown or not; what
+	// is there all the time is shown. Any other prefix is ErrKey.
 	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
-	// Delete removes a blob. It is no error if there is none.
+	// Delete removes a blob. It is no error if there is none. Late means: also after
+	// the next loss of power, or after any time on an object store; a read
+	// that runs beside it may still succeed.
 	Delete(ctx context.Context, key string) error
 }
 
@@ -64,12 +68,25 @@ type Store interface {
 type Writer interface {
 	io.Writer
 	// Commit makes the blob durable, then visible. ErrExists if the key is
-	// taken; the taken blob is never changed.
+	// taken; the taken blob is durable, and never changed. After a Write that
+	// failed it fails too.
 	Commit() error
 	// Abort gives the bytes up. After Commit it does nothing, so it is safe to
 	// defer.
 	Abort()
 }
+
+// ReserveReleaser and ReserveRefiller are what a store on a disk can do besides: it
+// holds room back (64 MiB unless configured) so that a collector, which must write to
+// free space, works on a full disk. While the reserve is released the caller lets
+// nobody write but the collector.
+type (
+	// ReserveReleaser gives the room to the next writer.
+	ReserveReleaser interface{ ReleaseReserve() error }
+	// ReserveRefiller takes it again: ErrFull, and nothing taken, if there is not
+	// enough; nil at once if it is whole.
+	ReserveRefiller interface{ RefillReserve() error }
+)
 
 // Put stores b under key in one go.
 func Put(ctx context.Context, s Store, key string, b []byte) error {

@@ -50,16 +50,22 @@ func TestFilesLookAsTheDocSays(t *testing.T) {
 	if err != nil || string(b) != "hello" {
 		t.Fatal(b, err)
 	}
-	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
 		fi, err := d.Info()
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		if fi.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s has mode %v", path, fi.Mode())
 		}
 		return nil
 	})
+	if err != nil {
+		t.Error(err)
+	}
 	if left, _ := os.ReadDir(filepath.Join(dir, "tmp")); len(left) > 0 {
 		t.Errorf("left in tmp: %v", left)
 	}

@@ -42,7 +42,7 @@ func (o *OS) open(name string, flag int) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return osFile{f}, nil
+	return &osFile{File: f}, nil
 }
 
 // Stat implements FS.
@@ -144,17 +144,39 @@ func (o *OS) Lock(name string, shared bool) (io.Closer, error) {
 	return f, nil
 }
 
+// writeBehind is after how many bytes the kernel is asked to begin writing them, so
+// that Sync finds little left. Measured with 32 MiB in pieces of 256 KiB on ext4
+// (2 cores, virtual disk): 18 ms instead of 26 at full speed, 79 instead of 93 when a
+// piece takes 0.5 ms to make; 1 MiB and 8 MiB are as good, fallocate gains a third
+// of it.
+const writeBehind = 4 << 20
+
 // osFile is an *os.File with the cheaper Sync of each system.
-type osFile struct{ *os.File }
-
-func (f osFile) Sync() error { return f.control(syncData) }
-
-// Allocate implements Allocator.
-func (f osFile) Allocate(n int64) error {
-	return f.control(func(fd uintptr) error { return allocate(fd, n) })
+type osFile struct {
+	*os.File
+	written, begun int64 // by Write; of those, write-back has begun
 }
 
-func (f osFile) control(do func(fd uintptr) error) error {
+// Write implements File.
+func (f *osFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	f.written += int64(n)
+	if err == nil && f.written-f.begun >= writeBehind {
+		err = f.control("write back", func(fd uintptr) error { return beginWriteBack(fd, f.begun, f.written-f.begun) })
+		f.begun = f.written
+	}
+	return n, err
+}
+
+// Sync implements File.
+func (f *osFile) Sync() error { return f.control("sync", syncData) }
+
+// Allocate implements Allocator.
+func (f *osFile) Allocate(n int64) error {
+	return f.control("allocate", func(fd uintptr) error { return allocate(fd, n) })
+}
+
+func (f *osFile) control(op string, do func(fd uintptr) error) error {
 	c, err := f.SyscallConn()
 	if err != nil {
 		return err
@@ -164,7 +186,7 @@ func (f osFile) control(do func(fd uintptr) error) error {
 		return err
 	}
 	if failed != nil {
-		return &fs.PathError{Op: "sync", Path: f.Name(), Err: failed}
+		return &fs.PathError{Op: op, Path: f.Name(), Err: failed}
 	}
 	return nil
 }

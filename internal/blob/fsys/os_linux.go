@@ -17,6 +17,19 @@ func syncData(fd uintptr) error {
 	}
 }
 
+// beginWriteBack does not wait, and takes no error away from a later syncData.
+func beginWriteBack(fd uintptr, off, n int64) error {
+	for {
+		err := unix.SyncFileRange(int(fd), off, n, unix.SYNC_FILE_RANGE_WRITE)
+		if err == unix.ENOSYS || err == unix.EINVAL || err == unix.ESPIPE {
+			return nil // not on this file system: Sync does it all
+		}
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
 func allocate(fd uintptr, n int64) error {
 	for {
 		err := unix.Fallocate(int(fd), 0, 0, n)

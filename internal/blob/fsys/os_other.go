@@ -11,6 +11,8 @@ import (
 
 func syncData(fd uintptr) error { return syscall.Fsync(int(fd)) }
 
+func beginWriteBack(uintptr, int64, int64) error { return nil }
+
 func allocate(uintptr, int64) error { return errors.ErrUnsupported }
 
 const (
