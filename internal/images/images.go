@@ -9,6 +9,7 @@ import (
 	"kuva"
 	"kuva/internal/catalog"
 	"kuva/internal/depot"
+	"kuva/internal/job"
 )
 
 // Config is what the use cases stand on. DB and Depot are needed.
@@ -37,11 +38,14 @@ var (
 	ContainerFormats = []string{"ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed"}
 )
 
-// Limits of the Image API, in characters or bytes as said.
+// Limits that no quota raises. Together they keep the card of an image, which
+// holds all of it, well below the megabyte that the depot takes.
 const (
-	MaxName          = 255      // characters of names, tags, owners and property names
-	MaxPropertyValue = 64 << 10 // bytes of one property's value
-	MaxPage          = 1000     // images of one page
+	MaxName       = 255       // characters of names, tags, owners and property names
+	MaxProperties = 256 << 10 // bytes of all extra properties of an image, as JSON
+	MaxMembers    = 1000      // of one image
+	MaxTags       = 256       // of one image
+	MaxPage       = 1000      // images of one page
 )
 
 // Service is the use cases. Its methods may be called at the same time.
@@ -50,10 +54,15 @@ type Service struct {
 	db    *catalog.DB
 	depot *depot.Depot
 	log   *slog.Logger
-	now   func() time.Time
+	jobs  *job.Queue // from Start on
 
 	mu      sync.Mutex
-	running map[string]context.CancelCauseFunc // uploads of this process, by image
+	running map[string]*upload    // uploads of this process, by image
+	cards   map[string]int64      // cards made durable, not yet noted in the rows
+	reads   map[string]*readCount // not yet added to the rows
+
+	stop context.CancelFunc
+	done sync.WaitGroup
 }
 
 // New makes the use cases; it touches only memory. Start begins their
@@ -78,8 +87,8 @@ func New(cfg Config) *Service {
 		cfg.ContainerFormats = ContainerFormats
 	}
 	return &Service{
-		cfg: cfg, db: cfg.DB, depot: cfg.Depot, log: cfg.Log, now: cfg.Now,
-		running: map[string]context.CancelCauseFunc{},
+		cfg: cfg, db: cfg.DB, depot: cfg.Depot, log: cfg.Log,
+		running: map[string]*upload{}, cards: map[string]int64{}, reads: map[string]*readCount{},
 	}
 }
 
@@ -87,3 +96,6 @@ func New(cfg Config) *Service {
 func (s *Service) Settings() (diskFormats, containerFormats []string) {
 	return s.cfg.DiskFormats, s.cfg.ContainerFormats
 }
+
+// now is the time as records keep it: in microseconds, UTC.
+func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }

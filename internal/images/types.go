@@ -1,11 +1,10 @@
 package images
 
 import (
-	"context"
 	"io"
-	"time"
 
 	"kuva"
+	"kuva/internal/catalog"
 )
 
 // NewImage is what a caller says of an image that it creates.
@@ -46,47 +45,17 @@ type Change struct {
 	Value any
 }
 
-// Query asks for a page of images. The zero value asks for the newest images
-// of the caller's default list.
-type Query struct {
-	Limit  int    // 0 is an empty page; more than MaxPage is cut to it
-	Marker string // id of the last image of the page before, "" at the start
-	Sort   []Sort // nil is created_at descending; created_at and id are appended
-
-	Name            []string // any of them; nil is no filter
-	ID              []string
-	Status          []string
-	ContainerFormat []string
-	DiskFormat      []string
-
-	Created []TimeFilter // all of them
-	Updated []TimeFilter
-	Min     map[string]int64 // size, virtual_size, min_ram, min_disk: at least
-	Max     map[string]int64 // at most
-
-	Tags         []string // all of them
-	Visibility   string   // "", public, private, shared, community, all
-	MemberStatus string   // "" is accepted; pending, rejected, all
-	Owner        string
-	Checksum     string
-	HashValue    string // os_hash_value
-	Protected    *bool
-	Hidden       bool              // os_hidden
-	Properties   map[string]string // equality, all of them
-}
+// Query asks for a page of images. The zero value of each filter does not
+// filter, but Hidden does. A Limit of 0 is an empty page; more than MaxPage is
+// cut to it.
+type Query = catalog.ImageQuery
 
 // Sort is one sort key: name, status, container_format, disk_format, size,
 // id, created_at or updated_at.
-type Sort struct {
-	Key  string
-	Desc bool
-}
+type Sort = catalog.ImageSort
 
-// TimeFilter compares a time: gt, gte, eq, neq, lt, lte.
-type TimeFilter struct {
-	Op string
-	At time.Time
-}
+// TimeFilter compares a time in whole seconds: gt, gte, eq, neq, lt, lte.
+type TimeFilter = catalog.TimeFilter
 
 // Source is content on its way into an image. Every way in makes one.
 type Source struct {
@@ -105,32 +74,12 @@ type Source struct {
 
 // Digest is an announced digest of content.
 type Digest struct {
-	Algo string // md5, sha1, sha256 or sha512
+	Algo string // md5, sha1, sha256 or sha512; others are kuva.CodeInvalid
 	Sum  []byte
 }
 
-// Content is the content of one image, opened for reading. Close it.
-type Content struct {
-	Image *kuva.Image // as it was when it was opened; Size, MD5, HashValue are of these bytes
-
-	open  func(ctx context.Context, off, n int64) io.ReadCloser
-	close func() error
-	count func()
-}
-
 // QuotaUse is what a project holds now.
-type QuotaUse struct {
-	Images   int64 // image records
-	Bytes    int64 // bytes as shown, of images with content
-	Reserved int64 // bytes that uploads under way hold
-	Uploads  int64 // uploads under way
-}
+type QuotaUse = catalog.QuotaUse
 
 // UsageDay is what a project kept on one day.
-type UsageDay struct {
-	Day    string // 2026-11-21, UTC
-	Images int64  // image records
-	Shown  int64  // bytes as shown
-	Stored int64  // sealed bytes that its images refer to
-	Unique int64  // sealed bytes that nobody else refers to
-}
+type UsageDay = catalog.UsageDay

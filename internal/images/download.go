@@ -1,0 +1,101 @@
+package images
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"kuva"
+	"kuva/internal/catalog"
+	"kuva/internal/depot"
+)
+
+// Content is the content of one image, opened for reading. It holds nothing
+// that needs closing but the readers that it gave.
+type Content struct {
+	// Image as it was when its content was opened: Size, MD5, HashAlgo and
+	// HashValue are those of the bytes here.
+	Image *kuva.Image
+
+	object *depot.Object
+	count  func()
+}
+
+// Download opens the content of an image. Whoever sees an image may read it,
+// a deactivated one only an admin (CodeForbidden). An image without content
+// yields a Content without data.
+func (s *Service) Download(ctx context.Context, p kuva.Principal, id string) (*Content, error) {
+	// The content may move to another realm between the two look-ups.
+	for attempt := 0; ; attempt++ {
+		var img *catalog.Image
+		err := s.view(ctx, func(tx *catalog.Tx) (err error) {
+			img, _, err = see(ctx, tx, catalog.GetImage, p, id)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if img.Status == kuva.StatusDeactivated && !p.Admin {
+			return nil, kuva.E(kuva.CodeForbidden, "image.deactivated")
+		}
+		c := &Content{Image: &img.Image, count: sync.OnceFunc(func() { s.countRead(id) })}
+		if img.Object == 0 || !img.Status.HasContent() {
+			return c, nil
+		}
+		c.object, err = s.depot.OpenObject(ctx, img.Object)
+		if err == nil {
+			return c, nil
+		}
+		if !errors.Is(err, depot.ErrNotFound) || attempt == 2 {
+			return nil, coded(ctx, err)
+		}
+	}
+}
+
+// HasData reports whether the image has content.
+func (c *Content) HasData() bool { return c.object != nil }
+
+// Size is the length of the content in bytes, 0 where there is none.
+func (c *Content) Size() int64 {
+	if c.object == nil {
+		return 0
+	}
+	return c.object.Size()
+}
+
+// Reader reads n bytes from off, in order, every byte verified before it is
+// handed out. Its errors are coded: CodeGone where the image was deleted
+// meanwhile, CodeDamaged where stored bytes failed their check. The first
+// Reader counts as a read of the image. CodeRange where the content has no
+// such bytes. Close it.
+func (c *Content) Reader(ctx context.Context, off, n int64) (io.ReadCloser, error) {
+	if off < 0 || n < 0 || off > c.Size() || n > c.Size()-off || c.object == nil {
+		return nil, kuva.E(kuva.CodeRange, "image.range", "size", c.Size())
+	}
+	c.count()
+	return &contentReader{Reader: c.object.Reader(ctx, off, n), ctx: ctx}, nil
+}
+
+// contentReader gives the errors of the depot their codes.
+type contentReader struct {
+	*depot.Reader
+	ctx context.Context //nolint:containedctx // of the one download
+}
+
+func (r *contentReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = coded(r.ctx, err)
+	}
+	return n, err
+}
+
+// WriteTo implements io.WriterTo, by which nothing is copied.
+func (r *contentReader) WriteTo(w io.Writer) (int64, error) {
+	n, err := r.Reader.WriteTo(w)
+	if err != nil {
+		err = coded(r.ctx, err)
+	}
+	return n, err
+}
