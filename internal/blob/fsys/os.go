@@ -162,31 +162,23 @@ func (f *osFile) Write(p []byte) (int, error) {
 	n, err := f.File.Write(p)
 	f.written += int64(n)
 	if err == nil && f.written-f.begun >= writeBehind {
-		err = f.control("write back", func(fd uintptr) error { return beginWriteBack(fd, f.begun, f.written-f.begun) })
+		err = f.failed("write back", beginWriteBack(f.File, f.begun, f.written-f.begun))
 		f.begun = f.written
 	}
 	return n, err
 }
 
 // Sync implements File.
-func (f *osFile) Sync() error { return f.control("sync", syncData) }
+func (f *osFile) Sync() error { return f.failed("sync", syncData(f.File)) }
 
 // Allocate implements Allocator.
 func (f *osFile) Allocate(n int64) error {
-	return f.control("allocate", func(fd uintptr) error { return allocate(fd, n) })
+	return f.failed("allocate", allocate(f.File, n))
 }
 
-func (f *osFile) control(op string, do func(fd uintptr) error) error {
-	c, err := f.SyscallConn()
-	if err != nil {
-		return err
+func (f *osFile) failed(op string, err error) error {
+	if err == nil {
+		return nil
 	}
-	var failed error
-	if err := c.Control(func(fd uintptr) { failed = do(fd) }); err != nil {
-		return err
-	}
-	if failed != nil {
-		return &fs.PathError{Op: op, Path: f.Name(), Err: failed}
-	}
-	return nil
+	return &fs.PathError{Op: op, Path: f.Name(), Err: err}
 }

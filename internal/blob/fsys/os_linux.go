@@ -9,18 +9,18 @@ import (
 
 // syncData leaves out what only stat shows (times), so that one journal commit
 // is enough; the length is saved, since reading needs it.
-func syncData(fd uintptr) error {
+func syncData(f *os.File) error {
 	for {
-		if err := unix.Fdatasync(int(fd)); err != unix.EINTR {
+		if err := unix.Fdatasync(int(f.Fd())); err != unix.EINTR {
 			return err
 		}
 	}
 }
 
 // beginWriteBack does not wait, and takes no error away from a later syncData.
-func beginWriteBack(fd uintptr, off, n int64) error {
+func beginWriteBack(f *os.File, off, n int64) error {
 	for {
-		err := unix.SyncFileRange(int(fd), off, n, unix.SYNC_FILE_RANGE_WRITE)
+		err := unix.SyncFileRange(int(f.Fd()), off, n, unix.SYNC_FILE_RANGE_WRITE)
 		if err == unix.ENOSYS || err == unix.EINVAL || err == unix.ESPIPE {
 			return nil // not on this file system: Sync does it all
 		}
@@ -30,9 +30,9 @@ func beginWriteBack(fd uintptr, off, n int64) error {
 	}
 }
 
-func allocate(fd uintptr, n int64) error {
+func allocate(f *os.File, n int64) error {
 	for {
-		err := unix.Fallocate(int(fd), 0, 0, n)
+		err := unix.Fallocate(int(f.Fd()), 0, 0, n)
 		if err == unix.EOPNOTSUPP || err == unix.ENOSYS {
 			return errors.ErrUnsupported
 		}

@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-func syncData(fd uintptr) error { return syscall.Fsync(int(fd)) }
+func syncData(f *os.File) error { return f.Sync() }
 
-func beginWriteBack(uintptr, int64, int64) error { return nil }
+func beginWriteBack(*os.File, int64, int64) error { return nil }
 
-func allocate(uintptr, int64) error { return errors.ErrUnsupported }
+func allocate(*os.File, int64) error { return errors.ErrUnsupported }
 
 const (
 	unlinkFile = iota
