@@ -22,7 +22,6 @@ func (h *handler) download(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defer content.Close() //nolint:errcheck // it was only read
 	if !content.HasData() {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
@@ -60,7 +59,11 @@ func (h *handler) download(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if ctx.Err() == nil {
-		h.log.LogAttrs(ctx, slog.LevelError, "download broken off", slog.String("image", content.Image.ID),
+		level := slog.LevelWarn // the caller went away, or stands still
+		if kuva.CodeOf(err) == kuva.CodeDamaged {
+			level = slog.LevelError
+		}
+		h.log.LogAttrs(ctx, level, "download broken off", slog.String("image", content.Image.ID),
 			slog.String("request", rest.CallOf(ctx).RequestID), slog.Int64("sent", n), slog.String("error", err.Error()))
 	}
 	panic(http.ErrAbortHandler)

@@ -48,7 +48,9 @@ func source(r *http.Request) (images.Source, error) {
 	if r.Header.Get("X-Image-Meta-Store") != "" {
 		return images.Source{}, kuva.E(kuva.CodeInvalid, "imagev2.no_stores")
 	}
-	src := images.Source{Size: r.ContentLength, Origin: kuva.OriginUploaded}
+	// The origin is left open: an image that names its instance becomes a
+	// snapshot by its content.
+	src := images.Source{Size: r.ContentLength}
 	if value := r.Header.Get(headerSize); value != "" {
 		size, err := strconv.ParseInt(value, 10, 64)
 		if err != nil || size < 0 || r.ContentLength >= 0 && size != r.ContentLength {
