@@ -73,8 +73,13 @@ func (e Event) String() string {
 		name string
 		v    int64
 	}{
-		{"lease", e.Lease}, {"pack", e.Pack}, {"recipe", e.Recipe}, {"old", e.Old}, {"object", e.Object},
-		{"version", e.Version}, {"epoch", e.Epoch},
+		{"lease", e.Lease},
+		{"pack", e.Pack},
+		{"recipe", e.Recipe},
+		{"old", e.Old},
+		{"object", e.Object},
+		{"version", e.Version},
+		{"epoch", e.Epoch},
 	} {
 		if f.v != 0 {
 			s += fmt.Sprintf(" %s=%d", f.name, f.v)
