@@ -41,6 +41,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"kuva"
 )
 
@@ -234,7 +236,9 @@ func (db *DB) once(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, fn fu
 	if opts != nil && opts.ReadOnly {
 		return nil
 	}
-	if err = classify(raw.Commit()); errors.Is(err, ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+	err = classify(raw.Commit())
+	unknown := errors.Is(err, ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+	if unknown && !pgconn.SafeToRetry(err) { // else the COMMIT was never sent
 		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
 	if err == nil || errors.Is(err, ErrOutcomeUnknown) {
