@@ -15,7 +15,7 @@ func (q *Queue) tend(ctx context.Context) {
 		do    func(context.Context) error
 	}
 	start := time.Now()
-	turns := []*turn{{every: time.Hour, next: start.Add(time.Minute), do: q.trim}}
+	turns := []*turn{{every: time.Hour, next: start.Add(time.Minute), do: q.Trim}}
 	for _, h := range q.handlers {
 		if h.Every > 0 {
 			turns = append(turns, &turn{every: h.Every, next: start, do: func(ctx context.Context) error { return q.periodic(ctx, h) }})
@@ -67,9 +67,9 @@ func (q *Queue) periodic(ctx context.Context, h Handler) error {
 
 const periodicKey = "periodic"
 
-// trim removes all but the newest Keep final jobs, a thousand at a time. It
-// counts and asks no clock.
-func (q *Queue) trim(ctx context.Context) error {
+// Trim removes all but the newest Keep final jobs, a thousand at a time. A
+// started queue does it every hour. It counts and asks no clock.
+func (q *Queue) Trim(ctx context.Context) error {
 	for {
 		var n int64
 		err := q.db.Update(ctx, func(tx *catalog.Tx) (err error) {
