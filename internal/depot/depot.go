@@ -89,6 +89,7 @@ type Depot struct {
 	epoch    atomic.Int64           // greatest epoch seen in the ledger
 	segments *segmentCache
 	writers  atomic.Int64 // open writers: the heart beats only for them
+	keep     keeper
 	stop     context.CancelFunc
 	done     sync.WaitGroup
 }
@@ -103,6 +104,9 @@ func Open(ctx context.Context, cfg Config) (*Depot, error) {
 		return nil, fmt.Errorf("open depot: %w", err)
 	}
 	if err := d.checkEpoch(ctx); err != nil {
+		return nil, fmt.Errorf("open depot: %w", err)
+	}
+	if err := d.checkStoreAge(ctx); err != nil {
 		return nil, fmt.Errorf("open depot: %w", err)
 	}
 	if d.ReadOnly() == nil {

@@ -223,3 +223,15 @@ func (d *Depot) keysOf(ctx context.Context, realmID, keyID int64) (*realmKeys, e
 	}
 	return k, nil
 }
+
+// realmByID returns a realm that the ledger knows, with its current keys.
+func (d *Depot) realmByID(ctx context.Context, id int64) (*realm, error) {
+	var project string
+	err := d.db.View(ctx, func(tx *catalog.Tx) error {
+		return tx.QueryRow(ctx, `SELECT project FROM realm WHERE id = $1`, id).Scan(&project)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("realm %016x: %w", id, err)
+	}
+	return d.realmOf(ctx, project)
+}

@@ -44,8 +44,16 @@ func endLease(ctx context.Context, tx *catalog.Tx, lease int64, state string) (b
 	return true, dropLeasePacks(ctx, tx, lease)
 }
 
+// EndUpload ends an upload's lease, whose beat means nothing: whoever keeps
+// the upload calls it in the transaction that ends the upload's row.
+func (d *Depot) EndUpload(ctx context.Context, tx *catalog.Tx, lease int64) error {
+	_, err := endLease(ctx, tx, lease, "aborted")
+	return err
+}
+
 func dropLeasePacks(ctx context.Context, tx *catalog.Tx, lease int64) error {
-	_, err := tx.Exec(ctx, `INSERT INTO pack_check (pack) SELECT pack FROM lease_pack WHERE lease = $1 ON CONFLICT DO NOTHING`, lease)
+	_, err := tx.Exec(ctx, `INSERT INTO pack_check (pack) SELECT pack FROM lease_pack WHERE lease = $1
+		ON CONFLICT (pack) DO UPDATE SET pack = excluded.pack`, lease) // not DO NOTHING: see condemnPack
 	if err != nil {
 		return err
 	}

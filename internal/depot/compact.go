@@ -1,0 +1,479 @@
+package depot
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"kuva/chunk"
+	"kuva/internal/catalog"
+)
+
+// Compacted says what a compaction did.
+type Compacted struct {
+	Victims Tally // packs that no object refers to any more by its doing
+	Packs   Tally // packs written instead
+	Objects int64 // that got a new generation
+	Damaged int64 // packs found damaged on the way, marked and left
+}
+
+// Compact rewrites packs of which less than half lives, and tiny ones. Sealed
+// bytes are copied as they are after their tag was checked; objects get a new
+// generation. Victims are never condemned here: a writer that leased one
+// before may commit later, and the collector sees that (DEPOT-PROTOCOL).
+func (d *Depot) Compact(ctx context.Context) (Compacted, error) {
+	var rep Compacted
+	tried := map[int64]bool{}
+	for {
+		if err := d.ReadOnly(); err != nil {
+			return rep, err
+		}
+		victims, err := d.pickVictims(ctx, tried)
+		if err != nil || len(victims) == 0 {
+			return rep, err
+		}
+		for _, v := range victims {
+			tried[v.ref.ID] = true
+		}
+		if victims, err = d.dropFull(ctx, victims); err != nil {
+			return rep, fmt.Errorf("compact: %w", err)
+		}
+		if len(victims) == 0 {
+			continue
+		}
+		if err := d.compactRound(ctx, victims, &rep); err != nil {
+			return rep, fmt.Errorf("compact: %w", err)
+		}
+	}
+}
+
+// dropFull reads what lives of the packs whose edges do not tell, and drops
+// those of which more than half does.
+func (d *Depot) dropFull(ctx context.Context, victims []victim) ([]victim, error) {
+	if !slices.ContainsFunc(victims, func(v victim) bool { return v.maybe }) {
+		return victims, nil
+	}
+	s := newSurvey(d, victims)
+	if err := s.run(ctx); err != nil {
+		return nil, err
+	}
+	live := map[int64]int64{}
+	for loc := range s.live {
+		live[loc.Pack.ID] += int64(loc.Sealed)
+	}
+	return slices.DeleteFunc(victims, func(v victim) bool {
+		full := v.maybe && 2*live[v.ref.ID] >= v.bytes
+		if full {
+			d.noteFull(v)
+		}
+		return full
+	}), nil
+}
+
+// compactor is one round: one lease, some victims.
+type compactor struct {
+	d       *Depot
+	rep     *Compacted
+	lease   int64
+	victims []victim
+	survey  *survey
+	moved   map[Loc]Loc    // of chunks, and of segments that stay as they are
+	anew    map[Loc]segRef // segments written anew, by their old place
+	outs    map[[2]int64]*packOut
+}
+
+func (d *Depot) compactRound(ctx context.Context, victims []victim, rep *Compacted) error {
+	c := &compactor{
+		d: d, rep: rep, lease: catalog.NewID(), victims: victims,
+		moved: map[Loc]Loc{}, anew: map[Loc]segRef{}, outs: map[[2]int64]*packOut{},
+	}
+	err := d.db.Update(ctx, func(tx *catalog.Tx) error { return d.insertLease(ctx, tx, c.lease, leaseCompaction) })
+	if err != nil {
+		return err
+	}
+	d.writers.Add(1) // the heart beats for us
+	defer d.writers.Add(-1)
+	err = c.run(ctx)
+	state := "committed"
+	if err != nil {
+		state = "aborted"
+		for _, o := range c.outs {
+			o.abort()
+		}
+	}
+	// If this fails the collector expires the lease in time.
+	ctx = context.WithoutCancel(ctx)
+	endErr := d.db.Update(ctx, func(tx *catalog.Tx) error {
+		_, err := endLease(ctx, tx, c.lease, state)
+		return err
+	})
+	return errors.Join(err, endErr)
+}
+
+func (c *compactor) run(ctx context.Context) error {
+	if err := c.drain(ctx); err != nil {
+		return err
+	}
+	if err := c.d.at("compact.draining"); err != nil {
+		return err
+	}
+	c.survey = newSurvey(c.d, c.victims)
+	if err := c.survey.run(ctx); err != nil {
+		return err
+	}
+	c.leave(c.survey.blocked)
+	if err := c.copyChunks(ctx); err != nil {
+		return err
+	}
+	for _, o := range c.survey.objects {
+		if o.kept == nil {
+			continue
+		}
+		if err := c.rewriteSegments(ctx, o); err != nil {
+			return err
+		}
+	}
+	for _, o := range c.outs {
+		if err := o.close(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.d.at("compact.sealed"); err != nil {
+		return err
+	}
+	for _, o := range c.survey.objects {
+		if err := c.swap(ctx, o); err != nil {
+			return fmt.Errorf("object %016x: %w", o.ref, err)
+		}
+	}
+	for _, v := range c.victims {
+		c.rep.Victims.add(v.bytes)
+	}
+	return c.d.at("compact.end")
+}
+
+// drain stops new leases on the victims; what refers to them stays. A victim
+// that was condemned or became suspect meanwhile is left.
+func (c *compactor) drain(ctx context.Context) error {
+	slices.SortFunc(c.victims, func(a, b victim) int { return cmp.Compare(a.ref.ID, b.ref.ID) })
+	var got []victim
+	err := c.d.db.Update(ctx, func(tx *catalog.Tx) error {
+		got = nil
+		if err := fence(ctx, tx, c.lease); err != nil {
+			return err
+		}
+		for _, v := range c.victims {
+			n, err := tx.Exec(ctx, `UPDATE pack SET state = 'draining', stamp = stamp + 1
+				WHERE id = $1 AND state IN ('sealed', 'draining') AND NOT suspect`, v.ref.ID)
+			if err != nil {
+				return err
+			}
+			if n == 1 {
+				got = append(got, v)
+			}
+		}
+		return nil
+	})
+	c.victims = got
+	return err
+}
+
+// copyChunks copies what lives of the victims, in the order in which it lies.
+// A victim with damage is left whole: nothing of it moves.
+func (c *compactor) copyChunks(ctx context.Context) error {
+	places := make([]Loc, 0, len(c.survey.live))
+	for loc := range c.survey.live {
+		places = append(places, loc)
+	}
+	slices.SortFunc(places, func(a, b Loc) int {
+		return cmp.Or(cmp.Compare(a.Pack.Epoch, b.Pack.Epoch), cmp.Compare(a.Pack.ID, b.Pack.ID), cmp.Compare(a.Offset, b.Offset))
+	})
+	left := c.survey.blocked
+	var sealed, scratch, plain []byte
+	for _, loc := range places {
+		if left[loc.Pack.ID] {
+			continue
+		}
+		ch := c.survey.live[loc]
+		if ch.segment && c.survey.touched[loc] {
+			continue // written anew below
+		}
+		keys, err := c.d.keysOf(ctx, loc.Pack.Realm, loc.Pack.KeyID)
+		if err != nil {
+			return err
+		}
+		sealed, err = c.d.readSealed(ctx, loc, sealed)
+		if err == nil {
+			scratch = append(scratch[:0], sealed...) // open overwrites
+			plain, err = keys.open(plain[:0], ch.name, scratch, int(loc.Plain))
+		}
+		if errors.Is(err, ErrDamaged) || isNotFound(err) {
+			left[loc.Pack.ID] = true
+			c.d.markSuspect(ctx, loc.Pack, err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		to, err := c.out(keys).add(ctx, ch.name, sealed, loc.Plain, ch.segment)
+		if err != nil {
+			return err
+		}
+		c.moved[loc] = to
+	}
+	for loc := range c.moved {
+		if left[loc.Pack.ID] {
+			delete(c.moved, loc)
+		}
+	}
+	c.leave(left)
+	return nil
+}
+
+// leave gives victims up. They stay draining, which keeps new references off,
+// until what ails them is healed.
+func (c *compactor) leave(left map[int64]bool) {
+	before := len(c.victims)
+	c.victims = slices.DeleteFunc(c.victims, func(v victim) bool { return left[v.ref.ID] })
+	c.rep.Damaged += int64(before - len(c.victims))
+}
+
+// rewriteSegments writes those segments of an object anew whose chunks moved,
+// each once, however many objects share it.
+func (c *compactor) rewriteSegments(ctx context.Context, o *surveyed) error {
+	r, err := c.d.loadRoot(ctx, o.key)
+	if isNotFound(err) {
+		return nil // dead, or swapped by somebody else: swap will see it
+	}
+	if err != nil {
+		return err
+	}
+	for _, i := range o.touched {
+		if i >= len(r.Segments) {
+			return fmt.Errorf("%s: %w", o.key, ErrDamaged)
+		}
+		old := r.Segments[i]
+		if _, done := c.anew[old.Loc]; done {
+			continue
+		}
+		seg, err := c.d.loadSegment(ctx, old)
+		if err != nil {
+			return err
+		}
+		entries := slices.Clone(seg.entries)
+		changed := false
+		for j := range entries {
+			if to, ok := c.moved[entries[j].Loc]; ok && entries[j].Hole == 0 {
+				entries[j].Loc, changed = to, true
+			}
+		}
+		_, mustMove := c.survey.live[old.Loc]
+		if !changed && !mustMove {
+			continue // all that it touched was left
+		}
+		b, err := encodeSegment(entries)
+		if err != nil {
+			return err
+		}
+		owner, err := c.d.realmByID(ctx, o.realm)
+		if err != nil {
+			return err
+		}
+		keys := owner.current
+		ref := segRef{Name: keys.name(chunk.Sum(b))}
+		sealed, err := keys.seal(nil, ref.Name, b)
+		if err != nil {
+			return err
+		}
+		if ref.Loc, err = c.out(keys).add(ctx, ref.Name, sealed, uint32(len(b)), true); err != nil {
+			return err
+		}
+		c.anew[old.Loc] = ref
+	}
+	return nil
+}
+
+// errSwapped: the object died or has another generation.
+var errSwapped = errors.New("object has changed meanwhile")
+
+// swap gives an object its next generation: announced, root, then one
+// transaction with the fence and the old generation as its guards.
+func (c *compactor) swap(ctx context.Context, o *surveyed) error {
+	if o.kept == nil {
+		return nil // it could not be read whole
+	}
+	r, err := c.nextRoot(ctx, o)
+	if err != nil || r == nil {
+		return err
+	}
+	recipe := catalog.NewID()
+	err = c.d.db.Update(ctx, func(tx *catalog.Tx) error {
+		if err := fence(ctx, tx, c.lease); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(gen), 0) + 1 FROM recipe WHERE object = $1`, o.ref).Scan(&r.Gen); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO recipe (id, object, gen, key, state, lease, condemned_epoch, bytes) VALUES ($1, $2, $3, $4, 'announced', $5, 0, 0)`,
+			recipe, o.ref, r.Gen, recipeKey(o.realm, o.ref, r.Gen), c.lease)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	owner, err := c.d.realmByID(ctx, o.realm)
+	if err != nil {
+		return err
+	}
+	size, err := c.d.putRoot(ctx, owner.current, r)
+	if err != nil {
+		return err
+	}
+	if err := c.d.at("compact.root"); err != nil {
+		return err
+	}
+	err = c.d.db.Update(ctx, func(tx *catalog.Tx) error { return c.swapTx(ctx, tx, o, r, recipe, size) })
+	if errors.Is(err, errSwapped) {
+		return nil // the collector takes the root that nobody needs
+	}
+	if err != nil {
+		return err
+	}
+	c.rep.Objects++
+	return c.d.at("compact.swapped")
+}
+
+func (c *compactor) swapTx(ctx context.Context, tx *catalog.Tx, o *surveyed, r *root, recipe, size int64) error {
+	if err := fence(ctx, tx, c.lease); err != nil {
+		return err
+	}
+	n, err := tx.Exec(ctx, `UPDATE object SET recipe = $1, stored = $4 WHERE ref = $2 AND recipe = $3 AND state = 'live'`, recipe, o.ref, o.recipe, r.Stored)
+	if err != nil {
+		return err
+	}
+	if n != 1 {
+		return errSwapped
+	}
+	n, err = tx.Exec(ctx, `UPDATE recipe SET state = 'current', lease = 0, bytes = $2 WHERE id = $1 AND state = 'announced'`, recipe, size)
+	if err != nil {
+		return err
+	}
+	if n != 1 {
+		return ErrLeaseLost
+	}
+	if err := insertEdges(ctx, tx, recipe, r.Packs); err != nil {
+		return err
+	}
+	if err := dropEdges(ctx, tx, o.recipe); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE recipe SET state = 'superseded' WHERE id = $1 AND state = 'current'`, o.recipe)
+	return err
+}
+
+// nextRoot is the object's root with everything at its new place, nil where
+// nothing moved or the old one is gone.
+func (c *compactor) nextRoot(ctx context.Context, o *surveyed) (*root, error) {
+	r, err := c.d.loadRoot(ctx, o.key)
+	if isNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	changed := false
+	n := newNeeds()
+	n.packs = o.kept
+	for _, i := range o.touched {
+		seg, err := c.d.loadSegment(ctx, r.Segments[i])
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range seg.entries {
+			if e.Hole > 0 || !c.survey.victim[e.Loc.Pack.ID] {
+				continue
+			}
+			loc := e.Loc
+			if to, ok := c.moved[loc]; ok {
+				loc = to
+			}
+			n.count(loc)
+		}
+	}
+	for i := range r.Segments {
+		s := &r.Segments[i]
+		if ref, ok := c.anew[s.Loc]; ok {
+			s.Name, s.Loc, changed = ref.Name, ref.Loc, true
+		} else if to, ok := c.moved[s.Loc]; ok {
+			s.Loc, changed = to, true
+		}
+		n.count(s.Loc)
+	}
+	if !changed {
+		return nil, nil
+	}
+	r.Packs, r.Stored = sortedPacks(n.packs), 0
+	for _, p := range r.Packs {
+		r.Stored += p.Bytes
+	}
+	return r, nil
+}
+
+func (c *compactor) out(keys *realmKeys) *packOut {
+	id := [2]int64{keys.realm, keys.keyID}
+	if c.outs[id] == nil {
+		c.outs[id] = &packOut{c: c, keys: keys}
+	}
+	return c.outs[id]
+}
+
+// packOut writes the packs of one realm and key, one after the other.
+type packOut struct {
+	c    *compactor
+	keys *realmKeys
+	open *packWriter
+}
+
+func (o *packOut) add(ctx context.Context, name Name, sealed []byte, plain uint32, segment bool) (Loc, error) {
+	if o.open == nil {
+		refs, err := o.c.d.announce(ctx, o.c.lease, o.keys, 1)
+		if err != nil {
+			return Loc{}, err
+		}
+		if o.open, err = newPackWriter(ctx, o.c.d, refs[0], o.keys); err != nil {
+			return Loc{}, err
+		}
+	}
+	loc, err := o.open.add(name, sealed, plain, segment)
+	if err == nil && o.open.size >= o.c.d.cfg.PackSize {
+		err = o.close(ctx)
+	}
+	return loc, err
+}
+
+func (o *packOut) close(ctx context.Context) error {
+	p := o.open
+	if p == nil {
+		return nil
+	}
+	o.open = nil
+	defer p.abort()
+	size, chunks, err := p.finish(ctx, o.c.d.store)
+	if err != nil {
+		return err
+	}
+	if err := o.c.d.at("compact.put"); err != nil {
+		return err
+	}
+	o.c.rep.Packs.add(size)
+	return o.c.d.sealPack(ctx, o.c.lease, p.ref, size, chunks)
+}
+
+func (o *packOut) abort() {
+	if o.open != nil {
+		o.open.abort()
+		o.open = nil
+	}
+}
