@@ -110,12 +110,12 @@ func (s *Service) verify(ctx context.Context, ref Ref, password Secret, address 
 		return nil, "", err
 	}
 	ok, stale, err := s.hasher.matches(ctx, stored, password.Reveal())
-	good := err == nil && ok && user.Enabled && user.domainEnabled
-	done(err == nil && !good)
 	if err != nil {
+		done(outcomeNone)
 		return nil, "", err
 	}
-	if !good {
+	if !ok || !user.Enabled || !user.domainEnabled {
+		done(outcomeWrong)
 		id := "" // not the name that was sent: people type passwords there
 		if user != nil {
 			id = user.ID
@@ -123,6 +123,7 @@ func (s *Service) verify(ctx context.Context, ref Ref, password Secret, address 
 		s.cfg.Log.Info("log-in refused", "user", id, "address", address)
 		return nil, "", unauthenticated()
 	}
+	done(outcomeRight)
 	if stale {
 		stored = s.renewHash(ctx, user.ID, stored, password)
 	}

@@ -10,7 +10,9 @@ import (
 )
 
 // Throttle bounds failed log-ins. Every key (an account, an address) has a
-// bucket of failures that refills with time; a success costs nothing.
+// bucket of failures that refills with time; a success costs nothing. An
+// address that has logged in to an account has a bucket of its own for it, so
+// that strangers who guess do not lock the owner out.
 type Throttle struct {
 	AccountBurst  int           // failures in a row for one account; 0 means 10
 	AccountRefill time.Duration // until one more is allowed; 0 means 6 s
@@ -48,6 +50,15 @@ type retryError time.Duration
 func (r retryError) Error() string             { return "retry after " + time.Duration(r).String() }
 func (r retryError) RetryAfter() time.Duration { return time.Duration(r) }
 
+// outcome is how an attempt ended.
+type outcome int
+
+const (
+	outcomeNone outcome = iota // nothing was compared: it counts as nothing
+	outcomeWrong
+	outcomeRight
+)
+
 // bucket counts what one key may still get wrong. level is as of at.
 type bucket struct {
 	level    float64
@@ -71,6 +82,7 @@ type throttle struct {
 	mono     func() time.Duration
 	accounts buckets
 	address  buckets
+	known    map[string]struct{} // account and address of log-ins that succeeded
 	queued   int
 	changed  chan struct{} // closed and replaced when an attempt ends
 }
@@ -81,18 +93,23 @@ func newThrottle(t Throttle, mono func() time.Duration) *throttle {
 		mono:     mono,
 		accounts: buckets{burst: t.AccountBurst, refill: t.AccountRefill, byKey: map[string]*bucket{}},
 		address:  buckets{burst: t.AddressBurst, refill: t.AddressRefill, byKey: map[string]*bucket{}},
+		known:    map[string]struct{}{},
 		changed:  make(chan struct{}),
 	}
 }
 
 // begin asks to make one attempt. done must be called once with its outcome.
-func (t *throttle) begin(ctx context.Context, account, address string) (done func(failed bool), err error) {
+func (t *throttle) begin(ctx context.Context, account, address string) (done func(outcome), err error) {
 	address = network(address)
+	pair := account + " from " + address
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for {
-		now := t.mono()
-		a, b := t.accounts.get(account, now), t.address.get(address, now)
+		now, key := t.mono(), account
+		if _, ok := t.known[pair]; ok {
+			key = pair
+		}
+		a, b := t.accounts.get(key, now), t.address.get(address, now)
 		wait := max(t.accounts.wait(a), t.address.wait(b))
 		if wait > 0 || t.queued >= maxQueued {
 			wait = max(wait, time.Second)
@@ -101,7 +118,7 @@ func (t *throttle) begin(ctx context.Context, account, address string) (done fun
 		if a.free() && b.free() {
 			a.inflight++
 			b.inflight++
-			return func(failed bool) { t.end(a, b, failed) }, nil
+			return func(o outcome) { t.end(a, b, pair, o) }, nil
 		}
 		changed := t.changed
 		t.queued++
@@ -118,12 +135,21 @@ func (t *throttle) begin(ctx context.Context, account, address string) (done fun
 	}
 }
 
-func (t *throttle) end(a, b *bucket, failed bool) {
+func (t *throttle) end(a, b *bucket, pair string, o outcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if _, there := t.known[pair]; o == outcomeRight && !there {
+		for k := range t.known {
+			if len(t.known) < maxBuckets {
+				break
+			}
+			delete(t.known, k)
+		}
+		t.known[pair] = struct{}{}
+	}
 	for _, k := range []*bucket{a, b} {
 		k.inflight--
-		if failed {
+		if o == outcomeWrong {
 			k.level--
 		}
 	}

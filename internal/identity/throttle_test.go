@@ -50,6 +50,41 @@ func TestThrottleAccount(t *testing.T) {
 	})
 }
 
+// A stranger who guesses does not lock out somebody who has logged in before,
+// and that somebody's address may not guess for ever either.
+func TestThrottleKnownAddress(t *testing.T) {
+	f := newFixture(t, catalogtest.SQLite(t), Config{}) // the administrator logged in from 192.0.2.1
+	in := LogIn{User: Ref{Name: "admin"}, Password: "wrong", Address: "198.51.100.1"}
+	for range 11 {
+		_, _ = f.LogInPassword(t.Context(), in)
+	}
+	in.Password = canary
+	_, err := f.LogInPassword(t.Context(), in)
+	wantCode(t, err, kuva.CodeThrottled)
+	f.login(t, "admin", canary)
+	for range 10 {
+		_, err = f.attempt("admin", "wrong")
+		wantCode(t, err, kuva.CodeUnauthenticated)
+	}
+	_, err = f.attempt("admin", canary)
+	wantCode(t, err, kuva.CodeThrottled)
+}
+
+// An attempt that compared nothing is neither a failure nor a log-in.
+func TestThrottleNoOutcome(t *testing.T) {
+	th := newThrottle(Throttle{AccountBurst: 2}, func() time.Duration { return 0 })
+	for range 5 {
+		done, err := th.begin(t.Context(), "a", "192.0.2.1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		done(outcomeNone)
+	}
+	if len(th.known) != 0 {
+		t.Error("became known")
+	}
+}
+
 // One address does not try many accounts; an IPv6 customer is one address.
 func TestThrottleAddress(t *testing.T) {
 	f := newFixture(t, catalogtest.SQLite(t), Config{})
@@ -108,7 +143,7 @@ func TestThrottleCancelled(t *testing.T) {
 	if _, err := th.begin(ctx, "a", "192.0.2.1"); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	done(true)
+	done(outcomeWrong)
 	_, err = th.begin(t.Context(), "a", "192.0.2.1")
 	wantCode(t, err, kuva.CodeThrottled)
 }
@@ -120,7 +155,7 @@ func TestThrottleBounds(t *testing.T) {
 	fail := func(key string) error {
 		done, err := th.begin(t.Context(), key, "192.0.2.1")
 		if err == nil {
-			done(true)
+			done(outcomeWrong)
 		}
 		return err
 	}

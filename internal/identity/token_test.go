@@ -2,7 +2,9 @@ package identity
 
 import (
 	"errors"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,6 +114,50 @@ func TestRevocation(t *testing.T) {
 				wantCode(t, err, kuva.CodeUnauthenticated)
 				f.valid(t, f.token)
 			})
+		}
+	})
+}
+
+// Log-ins that run into a change of the password leave no token behind that
+// the old password bought.
+func TestPasswordRace(t *testing.T) {
+	onBoth(t, Config{}, func(t *testing.T, f *fixture) {
+		_, u := f.alice(t, RoleMember)
+		var mu sync.Mutex
+		var tokens []string
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 10 {
+					tok, err := f.attempt("alice", canary+"1")
+					if err != nil {
+						return
+					}
+					mu.Lock()
+					tokens = append(tokens, tok.Secret.Reveal())
+					mu.Unlock()
+					_, _ = f.Check(t.Context(), tok.Secret.Reveal())
+				}
+			})
+		}
+		for { // until some are in
+			mu.Lock()
+			n := len(tokens)
+			mu.Unlock()
+			if n >= 5 {
+				break
+			}
+			runtime.Gosched()
+		}
+		if err := f.ChangePassword(t.Context(), u.ID, canary+"1", canary+"2", kuva.Principal{}); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+		for _, token := range tokens {
+			f.invalid(t, token)
+		}
+		if len(tokens) == 80 {
+			t.Log("the change came after all log-ins")
 		}
 	})
 }

@@ -52,6 +52,15 @@ func ReadBody(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
+// NoBody refuses a body on a call that takes none, as the Image API v2 does.
+func NoBody(r *http.Request) error {
+	var one [1]byte
+	if n, _ := r.Body.Read(one[:]); n > 0 || r.ContentLength > 0 {
+		return kuva.E(kuva.CodeInvalid, "rest.no_body")
+	}
+	return nil
+}
+
 // DecodeJSON is ReadJSON for bytes that are there already.
 func DecodeJSON(body []byte, v any, fields Fields) error {
 	if len(bytes.TrimSpace(body)) == 0 {

@@ -267,6 +267,14 @@ func TestReadJSON(t *testing.T) {
 	}
 }
 
+func TestNoBody(t *testing.T) {
+	for body, want := range map[string]kuva.Code{"": "", "x": "invalid", "{}": "invalid"} {
+		if err := NoBody(httptest.NewRequest("DELETE", "/", strings.NewReader(body))); kuva.CodeOf(err) != want {
+			t.Errorf("%q: got %v", body, err)
+		}
+	}
+}
+
 func FuzzDecodeJSON(f *testing.F) {
 	f.Add([]byte(`{"a":[1,"\"[",{}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -11,14 +11,14 @@ import (
 	"kuva/internal/identity"
 )
 
-// openstack runs Debian's openstackclient, unmodified, against the site.
-type openstack struct {
+// command runs Debian's openstackclient, unmodified, against the site.
+type command struct {
 	t    *testing.T
 	path string
 	env  []string
 }
 
-func newOpenstack(t *testing.T, s *site, authURL string) *openstack {
+func newCommand(t *testing.T, s *site, authURL string) *command {
 	t.Helper()
 	path, err := exec.LookPath("openstack")
 	if err != nil {
@@ -27,7 +27,7 @@ func newOpenstack(t *testing.T, s *site, authURL string) *openstack {
 		}
 		t.Skip("not run: openstack is missing")
 	}
-	return &openstack{t: t, path: path, env: []string{
+	return &command{t: t, path: path, env: []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "LC_ALL=C.UTF-8", "NO_PROXY=*",
 		"OS_AUTH_URL=" + authURL, "OS_IDENTITY_API_VERSION=3", "OS_REGION_NAME=RegionOne",
 		"OS_USERNAME=admin", "OS_PASSWORD=" + canary, "OS_PROJECT_NAME=admin", "OS_USER_DOMAIN_NAME=Default", "OS_PROJECT_DOMAIN_NAME=Default",
@@ -35,13 +35,13 @@ func newOpenstack(t *testing.T, s *site, authURL string) *openstack {
 }
 
 // as is the same client for another user.
-func (o *openstack) as(user, password, project string) *openstack {
+func (o *command) as(user, password, project string) *command {
 	c := *o
 	c.env = append(c.env[:len(c.env):len(c.env)], "OS_USERNAME="+user, "OS_PASSWORD="+password, "OS_PROJECT_NAME="+project)
 	return &c
 }
 
-func (o *openstack) try(args ...string) (string, string, error) {
+func (o *command) try(args ...string) (string, string, error) {
 	cmd := exec.CommandContext(o.t.Context(), o.path, args...)
 	cmd.Env = o.env
 	var out, errs strings.Builder
@@ -50,7 +50,7 @@ func (o *openstack) try(args ...string) (string, string, error) {
 	return out.String(), errs.String(), err
 }
 
-func (o *openstack) run(args ...string) string {
+func (o *command) run(args ...string) string {
 	o.t.Helper()
 	out, errs, err := o.try(args...)
 	if err != nil {
@@ -60,7 +60,7 @@ func (o *openstack) run(args ...string) string {
 }
 
 // object runs a command that shows one thing.
-func (o *openstack) object(args ...string) map[string]any {
+func (o *command) object(args ...string) map[string]any {
 	o.t.Helper()
 	var v map[string]any
 	if err := json.Unmarshal([]byte(o.run(append(args, "-f", "json")...)), &v); err != nil {
@@ -70,7 +70,7 @@ func (o *openstack) object(args ...string) map[string]any {
 }
 
 // rows runs a command that lists.
-func (o *openstack) rows(args ...string) []map[string]any {
+func (o *command) rows(args ...string) []map[string]any {
 	o.t.Helper()
 	var v []map[string]any
 	if err := json.Unmarshal([]byte(o.run(append(args, "-f", "json")...)), &v); err != nil {
@@ -82,7 +82,7 @@ func (o *openstack) rows(args ...string) []map[string]any {
 func TestOpenstackClient(t *testing.T) {
 	s := newSite(t, catalogtest.SQLite(t))
 	// The address with the version and the one without must both do.
-	o, bare := newOpenstack(t, s, s.URL+"/identity/v3"), newOpenstack(t, s, s.URL+"/identity")
+	o, bare := newCommand(t, s, s.URL+"/identity/v3"), newCommand(t, s, s.URL+"/identity")
 
 	tok := bare.object("token", "issue")
 	secret, _ := tok["id"].(string)
