@@ -72,11 +72,14 @@ func TestFlips(t *testing.T) {
 	}
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
-	for i := range 200 {
+	for i := range 300 {
 		bad := bytes.Clone(clean)
 		at := rng.IntN(len(bad))
-		if i < 100 { // the first page is special in every byte
+		switch {
+		case i < 100: // the header is special in every byte
 			at = i
+		case i < 200: // the schema and its version are read by Open
+			at = rng.IntN(3 * 4096)
 		}
 		bad[at] ^= 1 << rng.IntN(8)
 		problems, err := check(bad)

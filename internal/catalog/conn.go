@@ -60,8 +60,12 @@ const maxStmts = 300
 type conn struct {
 	inner
 	begin string
+	bad   bool // may still be inside a transaction
 	stmts map[string]*stmt
 }
+
+// IsValid is asked before the connection goes back to the pool.
+func (c *conn) IsValid() bool { return !c.bad && c.inner.IsValid() }
 
 // BeginTx begins by a kept statement too: a View of one row is mostly its
 // beginning and its end. Neither can wait long, so ctx is only looked at.
@@ -86,14 +90,19 @@ type tx conn
 func (t *tx) Commit() error {
 	err := (*conn)(t).do("COMMIT")
 	if err != nil {
-		// Some failures leave the transaction open; if this one did not, there
-		// is nothing to roll back and the error means nothing.
+		// Some failures leave the transaction open, others end it.
 		_ = t.Rollback()
 	}
 	return err
 }
 
-func (t *tx) Rollback() error { return (*conn)(t).do("ROLLBACK") }
+// Rollback fails where SQLite has rolled back by itself already, and where it
+// could not. The connection is not used again in either case.
+func (t *tx) Rollback() error {
+	err := (*conn)(t).do("ROLLBACK")
+	t.bad = t.bad || err != nil
+	return err
+}
 
 // stmt is a kept statement; busy while rows of it are being read.
 type stmt struct {

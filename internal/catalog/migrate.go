@@ -41,6 +41,9 @@ func (db *DB) migrate(ctx context.Context, lookOnly bool) error {
 		return err
 	}
 	defer unlock()
+	if err := db.readable(ctx); err != nil {
+		return err
+	}
 	current, target, err := p.GetVersions(ctx)
 	if err != nil {
 		return err
@@ -58,6 +61,20 @@ func (db *DB) migrate(ctx context.Context, lookOnly bool) error {
 	}
 	db.log.Info("schema brought up to date", "engine", db.dialect.String(), "from", current, "to", target)
 	return nil
+}
+
+// readable reads the version table of a SQLite database that has one. goose
+// takes every error of that for "there is none" and tries to make it.
+func (db *DB) readable(ctx context.Context) error {
+	if db.dialect != SQLite {
+		return nil
+	}
+	var n int
+	err := db.write.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE name = 'goose_db_version'").Scan(&n)
+	if err == nil && n > 0 {
+		err = db.write.QueryRowContext(ctx, "SELECT count(*), max(version_id) FROM goose_db_version").Scan(&n, new(int64))
+	}
+	return err
 }
 
 // schemaLock is the key of PostgreSQL's advisory lock around migrations.

@@ -33,9 +33,10 @@ import (
 //	DIR/data         the cluster; its only socket is in DIR
 //
 // A watcher process waits for use.lock: when it gets the lock for itself
-// nobody is left, however the test programs ended, and it stops the server
-// and removes the cluster. So nothing outlives the tests and no test has to
-// clean up.
+// nobody is left, however the test programs ended, and it stops the server.
+// So no process outlives the tests and no test has to clean up. The cluster
+// stays as a cache, because making one takes longer than most tests; one that
+// does not start, after a power cut for example, is made anew.
 
 // shared is this program's connection to the shared server.
 var shared = sync.OnceValues(join)
@@ -97,6 +98,27 @@ func (s *Server) makeTemplate() (string, error) {
 	var there int
 	if err := db.QueryRow("SELECT count(*) FROM pg_database WHERE datname = $1", name).Scan(&there); err != nil || there > 0 {
 		return name, err
+	}
+	// Those of other days. One that a test is copying right now refuses.
+	rows, err := db.Query("SELECT datname FROM pg_database WHERE datname ~ '^kuva_'")
+	if err != nil {
+		return "", err
+	}
+	var old []string
+	for rows.Next() {
+		var o string
+		if err := rows.Scan(&o); err != nil {
+			return "", err
+		}
+		old = append(old, o)
+	}
+	if err := rows.Err(); err != nil {
+		return "", err
+	}
+	if len(old) > 10 { // a few are for people who go back and forth
+		for _, o := range old {
+			_, _ = db.Exec("DROP DATABASE " + pgx.Identifier{o}.Sanitize())
+		}
 	}
 	making := pgx.Identifier{"making_" + name}.Sanitize()
 	for _, stmt := range []string{"DROP DATABASE IF EXISTS " + making + " WITH (FORCE)", "CREATE DATABASE " + making} {
@@ -255,7 +277,8 @@ func (s *Server) init() error {
 
 func (s *Server) start() error {
 	opts := fmt.Sprintf("-k %s -c listen_addresses='' -c unix_socket_permissions=0777 -c fsync=%s -c full_page_writes=%s "+
-		"-c max_connections=300 -c shared_buffers=32MB -c autovacuum=off -c max_wal_size=256MB", s.dir, s.fsync, s.fsync)
+		"-c max_connections=300 -c shared_buffers=32MB -c autovacuum=off -c max_wal_size=256MB "+
+		"-c wal_level=minimal -c max_wal_senders=0", s.dir, s.fsync, s.fsync)
 	return s.ctl("start", "-w", "-t", "60", "-l", filepath.Join(s.dir, "log"), "-o", opts)
 }
 
@@ -333,7 +356,10 @@ func join() (*Server, error) {
 	if s.alive() {
 		return s, nil
 	}
-	_ = s.ctl("stop", "-m", "immediate") // left by a watcher that was killed
+	if s.start() == nil && s.sweep() == nil {
+		return s, s.watch()
+	}
+	_ = s.ctl("stop", "-m", "immediate")
 	if err := os.RemoveAll(s.data()); err != nil {
 		return nil, err
 	}
@@ -346,6 +372,35 @@ func join() (*Server, error) {
 	return s, s.watch()
 }
 
+// sweep drops what tests that were killed left in a server that was just
+// started, all but the templates.
+func (s *Server) sweep() error {
+	db, err := sql.Open("pgx", s.url("postgres"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	rows, err := db.Query(`SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' AND datname !~ '^kuva_'`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var names []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return err
+		}
+		names = append(names, name)
+	}
+	for _, name := range names {
+		if _, err := db.Exec("DROP DATABASE " + pgx.Identifier{name}.Sanitize()); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // inUse keeps the shared lock for the life of this program.
 var inUse *os.File
 
@@ -354,7 +409,7 @@ func (s *Server) watch() error {
 	if err != nil {
 		return err
 	}
-	const script = `exec 9<"$1/use.lock" && flock -x 9 && "$2/pg_ctl" stop -D "$1/data" -s -m immediate; rm -rf "$1/data" "$1/log"`
+	const script = `exec 9<"$1/use.lock" && flock -x 9 && "$2/pg_ctl" stop -D "$1/data" -s -m fast`
 	cmd := exec.Command("/bin/sh", "-c", script, "kuva-pgtest-watch", s.dir, bin)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred, Setsid: true}
