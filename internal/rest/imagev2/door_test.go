@@ -227,7 +227,7 @@ func TestForeignIsUnknown(t *testing.T) {
 	types := map[string]string{"PATCH /v2/images/{id}": patch21, "PUT /v2/images/{id}/file": "application/octet-stream"}
 	requestID := regexp.MustCompile(`req-[0-9a-f-]{36}`)
 	seen := 0
-	for _, route := range w.handler.routes.Routes() {
+	for _, route := range w.door.Routes() {
 		if !strings.Contains(route, "{id}") {
 			continue
 		}
@@ -251,6 +251,43 @@ func TestForeignIsUnknown(t *testing.T) {
 	}
 	if seen < 14 {
 		t.Errorf("only %d routes were tried", seen)
+	}
+}
+
+// TestEveryRouteAsksWhoCalls (S-183): without a token, with a wrong one and with
+// a revoked one no route answers; a reader changes nothing by any.
+func TestEveryRouteAsksWhoCalls(t *testing.T) {
+	w := start(t, options{})
+	id := w.filled(w.alice, []byte("content"), map[string]any{"tags": []string{"x"}})
+	w.want(200, w.alice, "POST", "/v2/images/"+id+"/members", map[string]any{"member": w.bob.project})
+	before := w.want(200, w.alice, "GET", "/v2/images/"+id, nil).body
+	gone := w.login("alice", "blue")
+	w.want(204, gone, "DELETE", "/identity/v3/auth/tokens", nil, "X-Subject-Token", gone.token)
+	bodies := map[string]any{
+		"POST /v2/images": `{}`, "PATCH /v2/images/{id}": `[{"op":"replace","path":"/name","value":"x"}]`,
+		"POST /v2/images/{id}/members": `{"member":"x"}`, "PUT /v2/images/{id}/members/{member}": `{"status":"rejected"}`,
+		"PUT /v2/images/{id}/file": []byte("x"),
+	}
+	types := map[string]string{"PATCH /v2/images/{id}": patch21, "PUT /v2/images/{id}/file": "application/octet-stream"}
+	for _, route := range w.door.Routes() {
+		method, pattern, _ := strings.Cut(route, " ")
+		path := strings.NewReplacer("{id}", id, "{tag}", "x", "{member}", w.bob.project).Replace(pattern)
+		media := types[route]
+		if media == "" {
+			media = "application/json"
+		}
+		for _, u := range []*user{nil, {token: "wrong"}, gone} {
+			if a := w.do(u, method, path, bodies[route], "Content-Type", media); a.status != 401 {
+				t.Errorf("%s without a good token: %d", route, a.status)
+			}
+		}
+		a := w.do(w.rita, method, path, bodies[route], "Content-Type", media)
+		if method == "GET" && a.status != 200 || method != "GET" && a.status != 403 && a.status != 409 {
+			t.Errorf("%s by a reader: %d %q", route, a.status, a.body)
+		}
+	}
+	if after := w.want(200, w.alice, "GET", "/v2/images/"+id, nil).body; !bytes.Equal(before, after) {
+		t.Errorf("a reader changed %s to %s", before, after)
 	}
 }
 

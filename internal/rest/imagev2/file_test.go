@@ -334,6 +334,56 @@ func TestRevokedDuringUpload(t *testing.T) {
 	w.await(path, "queued")
 }
 
+// flipAll damages every pack at a share of its length, 0 to 1.
+func (w *world) flipAll(at float64) {
+	w.t.Helper()
+	for info, err := range w.store.List(w.t.Context(), "pack/") {
+		if err == nil {
+			err = w.store.Flip(info.Key, int64(at*float64(info.Size)), 0x10)
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// TestDamagedContent: no wrong byte is sent. Damage at the beginning is an
+// error with a sentence; later the connection breaks off.
+func TestDamagedContent(t *testing.T) {
+	w := start(t, options{})
+	data := noise(20<<20, 5)
+	id := w.filled(w.alice, data, nil)
+	file := "/v2/images/" + id + "/file"
+	w.flipAll(0.7)
+	c := w.dial()
+	c.send("GET %s HTTP/1.1\r\nHost: kuva\r\nX-Auth-Token: %s\r\n\r\n", file, w.alice.token)
+	res := c.answer()
+	got, err := io.ReadAll(res.Body)
+	if res.StatusCode != 200 || err == nil || len(got) == 0 || len(got) >= len(data) || !bytes.Equal(got, data[:len(got)]) {
+		t.Errorf("got %d, %d bytes, %v", res.StatusCode, len(got), err)
+	}
+	w.flipAll(0.001)
+	a := w.want(500, w.alice, "GET", file, nil)
+	if a.header.Get("Content-Length") == strconv.Itoa(len(data)) || a.header.Get("Content-Disposition") != "" || !bytes.Contains(a.body, []byte("500")) {
+		t.Errorf("got %v %q", a.header, a.body)
+	}
+}
+
+// TestFullStore: 413, nothing lost, and reading goes on.
+func TestFullStore(t *testing.T) {
+	w := start(t, options{})
+	first := "/v2/images/" + w.filled(w.alice, []byte("first"), nil)
+	path := w.queued(w.alice)
+	w.store.SetLimit(w.store.Used() + 100<<10)
+	w.want(413, w.alice, "PUT", path+"/file", noise(40<<20, 6), "Content-Type", octets)
+	if b := w.want(200, w.alice, "GET", first+"/file", nil).body; string(b) != "first" {
+		t.Errorf("got %q", b)
+	}
+	w.store.SetLimit(0)
+	w.await(path, "queued")
+	w.want(204, w.alice, "PUT", path+"/file", []byte("fits"), "Content-Type", octets)
+}
+
 // TestSendingBeginsWithTheFirstByte: until then an error can still be answered
 // as one, with a status of its own.
 func TestSendingBeginsWithTheFirstByte(t *testing.T) {

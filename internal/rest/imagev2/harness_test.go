@@ -41,9 +41,10 @@ type user struct{ name, project, projectName, token string }
 type world struct {
 	t        *testing.T
 	url      string
-	handler  *handler
+	door     *Handler
 	identity *identity.Service
 	images   *images.Service
+	store    *mem.Store
 
 	admin *user // administrator
 	alice *user // member of blue
@@ -70,13 +71,12 @@ func start(t *testing.T, o options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := mem.New(1)
-	d, err := depot.Open(ctx, depot.Config{DB: o.db, Store: store, Keys: keys, Node: "test", Log: log})
+	w := &world{t: t, store: mem.New(1)}
+	d, err := depot.Open(ctx, depot.Config{DB: o.db, Store: w.store, Keys: keys, Node: "test", Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.Close() })
-	w := &world{t: t}
 	w.images = images.New(images.Config{DB: o.db, Depot: d, Log: log, Now: o.now, DefaultQuota: o.quota})
 	jobs, err := job.Open(job.Config{DB: o.db, Node: "test", Log: log, Handlers: w.images.Handlers(), Poll: 50 * time.Millisecond})
 	if err != nil {
@@ -104,7 +104,7 @@ func start(t *testing.T, o options) *world {
 
 	srv := httptest.NewUnstartedServer(nil)
 	w.url = "http://" + srv.Listener.Addr().String()
-	w.handler = newHandler(Config{Images: w.images, Auth: w.identity, PublicURL: w.url, Log: log, Stall: o.stall})
+	w.door = New(Config{Images: w.images, Auth: w.identity, PublicURL: w.url, Log: log, Stall: o.stall})
 	mux := http.NewServeMux()
 	keystone := identityv3.New(identityv3.Config{Identity: w.identity, Door: rest.Door{PublicURL: w.url, Log: log}})
 	mux.Handle(identityv3.Prefix, keystone)
@@ -115,7 +115,7 @@ func start(t *testing.T, o options) *world {
 			mux.ServeHTTP(rw, r)
 			return
 		}
-		w.handler.door.Wrap(http.HandlerFunc(w.handler.negotiate)).ServeHTTP(rw, r)
+		w.door.ServeHTTP(rw, r)
 	})
 	srv.Start()
 	t.Cleanup(srv.Close)

@@ -61,12 +61,24 @@ type handler struct {
 	v2     http.Handler // routes behind the token check
 }
 
-// New makes the door. It is mounted, without taking a prefix away, at /image,
+// Handler is the door. It is mounted, without taking a prefix away, at /image,
 // /image/, /versions, and /v2 with its minor versions; whatever else reaches
-// it is answered by the list of versions, as the reference does.
-func New(cfg Config) http.Handler {
+// it is answered by the list of versions, as the reference does. Paths must
+// reach it as they were sent: a mux in front that cleans them would make
+// redirects of what is 404 here.
+type Handler struct {
+	http.Handler
+	h *handler
+}
+
+// Routes lists the patterns of the door, for tests over all routes. The
+// version in a path is /v2, whichever the caller names.
+func (h *Handler) Routes() []string { return h.h.routes.Routes() }
+
+// New makes the door.
+func New(cfg Config) *Handler {
 	h := newHandler(cfg)
-	return h.door.Wrap(http.HandlerFunc(h.negotiate))
+	return &Handler{Handler: h.door.Wrap(http.HandlerFunc(h.negotiate)), h: h}
 }
 
 func newHandler(cfg Config) *handler {
@@ -128,10 +140,18 @@ func (h *handler) table() map[string]action {
 func noBody(next action) action {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if r.ContentLength > 0 || r.ContentLength < 0 && !ended(r.Body) {
-			w.Header().Set("Connection", "close")
+			hangUp(w, r)
 			return kuva.E(kuva.CodeInvalid, "imagev2.no_body")
 		}
 		return next(w, r)
+	}
+}
+
+// hangUp ends the connection with the answer: what the caller still sends is
+// not worth reading. HTTP/2 ends the one stream by itself.
+func hangUp(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
 	}
 }
 

@@ -32,7 +32,7 @@ func (h *handler) upload(w http.ResponseWriter, r *http.Request) error {
 		body.release()
 	}
 	if err != nil {
-		w.Header().Set("Connection", "close")
+		hangUp(w, r)
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
