@@ -140,14 +140,16 @@ func TestPasswordRace(t *testing.T) {
 				}
 			})
 		}
-		for { // until some are in
+		for began := time.Now(); ; runtime.Gosched() { // until some are in
 			mu.Lock()
 			n := len(tokens)
 			mu.Unlock()
 			if n >= 5 {
 				break
 			}
-			runtime.Gosched()
+			if time.Since(began) > time.Minute {
+				t.Fatal("nobody got in")
+			}
 		}
 		if err := f.ChangePassword(t.Context(), u.ID, canary+"1", canary+"2", kuva.Principal{}); err != nil {
 			t.Fatal(err)
