@@ -36,6 +36,24 @@
 //   - Without Rollback, steps 1 to 3 of a cycle are one step.
 //   - Compaction and each upload happen once.
 //
+// # What was searched
+//
+// On two shared cores, some 300,000 to 700,000 states a second on one of them
+// (TestCorrectProtocol, TestSoak; w writers, c collectors, d deleters):
+//
+//	1w 2c 2d, reader, late put, crashes                  all 14,733,182 states
+//	1w 2c 1d, reader, late put and delete, crashes       all  5,029,309
+//	1w 1c 1d, compactor                                  all 22,791,660
+//	1w 1c 1d, reader, late put and delete, crashes       all  1,914,059  (CI)
+//	1w 2c 2d                                             all    712,678  (CI)
+//	0w 1c 2d, compactor, reader, late put, crashes       all  2,342,826  (CI)
+//	0w 1c 2d, roll-back, crashes                         all     11,158  (CI)
+//
+// The others are bounded: by 1,000,000 states (9 to 16 steps) in CI, by 50 million
+// in a soak; and by random runs of everything together to their end, 40,000 in CI,
+// up to 140 steps long. The correct protocol is also searched as deep as each
+// naive variant takes to fail. CI: 19 s of CPU, 290 MiB.
+//
 // # What the search adds to the protocol's page
 //
 // Two rules are not written there, and are needed; both are variants here.

@@ -79,7 +79,7 @@ func (v *seen) free(h uint64) uint64 {
 
 // Search looks at every reachable state breadth first and stops at the first
 // that breaks an invariant, so its trace is a shortest one. It holds about 20
-// bytes a state, and 120 for each of the two widest layers. States are told
+// bytes a state, and 80 for each state of two layers in a row. States are told
 // apart by 64-bit hashes: the chance that any two of 50 million are taken for
 // one is under 1 in 10,000.
 func Search(c Config, lim Limits) Result {
