@@ -33,7 +33,7 @@ func start(t *testing.T, db *catalog.DB, node string, change func(*job.Config), 
 func open(t *testing.T, db *catalog.DB, node string, change func(*job.Config), handlers ...job.Handler) *job.Queue {
 	t.Helper()
 	cfg := job.Config{
-		DB: db, Node: node, Handlers: handlers, Workers: 8, Poll: poll, Beat: 2 * poll,
+		DB: db, Node: node, Handlers: handlers, Workers: 8, Poll: poll,
 		Pause: func(int64) time.Duration { return time.Millisecond },
 		Log:   slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
@@ -336,9 +336,10 @@ func TestTakeOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		dbB := catalogtest.Open(t, dsn)
+		quick := func(c *job.Config) { c.Beat = 10 * poll } // dead after a second
 		asleep := make(chan struct{})
 		fenced := make(chan error, 1)
-		a := open(t, dbA, "a", nil, job.Handler{Kind: "long", Run: func(ctx context.Context, r *job.Run) error {
+		a := open(t, dbA, "a", quick, job.Handler{Kind: "long", Run: func(ctx context.Context, r *job.Run) error {
 			<-asleep // deaf to its context, like a stopped process
 			// It wakes after the take-over and wants to write.
 			fenced <- dbB.Update(context.WithoutCancel(ctx), func(tx *catalog.Tx) error { return r.Fence(context.WithoutCancel(ctx), tx) })
@@ -348,7 +349,7 @@ func TestTakeOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		release := make(chan struct{})
-		b := open(t, dbB, "b", nil, job.Handler{Kind: "long", Run: func(ctx context.Context, r *job.Run) error {
+		b := open(t, dbB, "b", quick, job.Handler{Kind: "long", Run: func(ctx context.Context, r *job.Run) error {
 			r.Progress(1, 2)
 			<-release
 			return nil
@@ -359,7 +360,7 @@ func TestTakeOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { stop(t, b) })
-		time.Sleep(20 * poll) // twice what a dead node is given
+		time.Sleep(100 * poll) // twice what a dead node is given
 		if j := get(t, dbB, b, id); j.Node != "a" {
 			t.Fatalf("a beating node lost its job: %+v", j)
 		}

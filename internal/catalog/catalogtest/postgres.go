@@ -170,6 +170,8 @@ type Server struct {
 	fsync string
 	cred  *syscall.Credential // nil where the tests' own user runs the server
 
+	use *os.File // the shared lock, for the life of this program
+
 	once    sync.Once
 	tmpl    string
 	tmplErr error
@@ -350,7 +352,7 @@ func join() (*Server, error) {
 	defer start.Close()
 	// Waits for a watcher that is stopping the last server. It never takes
 	// start.lock, so this cannot hang.
-	if inUse, err = lock(filepath.Join(dir, "use.lock"), syscall.LOCK_SH); err != nil {
+	if s.use, err = lock(filepath.Join(dir, "use.lock"), syscall.LOCK_SH); err != nil {
 		return nil, err
 	}
 	if s.alive() {
@@ -400,9 +402,6 @@ func (s *Server) sweep() error {
 	}
 	return rows.Err()
 }
-
-// inUse keeps the shared lock for the life of this program.
-var inUse *os.File
 
 func (s *Server) watch() error {
 	bin, err := binDir()
