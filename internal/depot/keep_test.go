@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -202,12 +203,18 @@ type tamperStore struct {
 	blob.Store
 	key  string
 	edit func(p []byte, off int64)
-	size func(int64) int64
+	size int64 // if above 0, the blob ends there; below 0, at its beginning
 }
 
 func (s *tamperStore) Unwrap() blob.Store { return s.Store }
 
 func (s *tamperStore) ReadAt(ctx context.Context, key string, p []byte, off int64) (int, error) {
+	if key == s.key && s.size != 0 {
+		if end := max(s.size, 0); off+int64(len(p)) > end {
+			n, err := s.Store.ReadAt(ctx, key, p[:max(end-off, 0)], off)
+			return n, errors.Join(err, io.EOF)
+		}
+	}
 	n, err := s.Store.ReadAt(ctx, key, p, off)
 	if key == s.key && s.edit != nil {
 		s.edit(p[:n], off)
@@ -217,8 +224,8 @@ func (s *tamperStore) ReadAt(ctx context.Context, key string, p []byte, off int6
 
 func (s *tamperStore) Stat(ctx context.Context, key string) (blob.Info, error) {
 	info, err := s.Store.Stat(ctx, key)
-	if key == s.key && s.size != nil {
-		info.Size = s.size(info.Size)
+	if key == s.key && s.size != 0 {
+		info.Size = max(s.size, 0)
 	}
 	return info, err
 }
@@ -232,7 +239,7 @@ func (s *tamperStore) flip(key string, at int64, mask byte) {
 	}
 }
 
-func (s *tamperStore) clear() { s.key, s.edit, s.size = "", nil, nil }
+func (s *tamperStore) clear() { s.key, s.edit, s.size = "", nil, 0 }
 
 // replace serves other bytes of the same length in a blob's place.
 func (s *tamperStore) replace(key string, at int64, with []byte) {

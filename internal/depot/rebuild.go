@@ -52,7 +52,7 @@ type rebuilder struct {
 
 	keyBlobs  map[[2]int64]keyBlob // newest wrapping of each key
 	keyErrors map[[2]int64]error
-	keyMu     sync.Mutex // for keys and packs
+	keyMu     sync.Mutex     // for keys and packs
 	used      map[int64]bool // realms that sealed something
 
 	packs   map[int64]foundPack
@@ -148,6 +148,11 @@ func (r *rebuilder) run(ctx context.Context) error {
 	}
 	if err := r.insertImages(ctx, cards); err != nil {
 		return err
+	}
+	if r.opt.Merge {
+		if err := r.settle(ctx, epoch+2); err != nil {
+			return err
+		}
 	}
 	if err := r.insertHooks(ctx); err != nil {
 		return err

@@ -20,7 +20,9 @@ type storeReader struct {
 	key string
 }
 
-func (r storeReader) ReadAt(p []byte, off int64) (int, error) { return r.s.ReadAt(r.ctx, r.key, p, off) }
+func (r storeReader) ReadAt(p []byte, off int64) (int, error) {
+	return r.s.ReadAt(r.ctx, r.key, p, off)
+}
 
 // verifyPack reads one pack from end to end. Its parts must cover it without
 // a gap, so that there is no byte that nothing checks.

@@ -127,6 +127,28 @@ func (s *Service) Destroy(_ context.Context, name string) error {
 	return syncDir(s.dir)
 }
 
+// Check implements depot.KeyChecker: it reads the file anew and wants it byte
+// for byte as Create wrote it.
+func (s *Service) Check(_ context.Context, name string) error {
+	if !valid(name) {
+		return depot.ErrKeyGone
+	}
+	b, err := os.ReadFile(filepath.Join(s.dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %s", depot.ErrKeyGone, name)
+	}
+	if err != nil {
+		return err
+	}
+	if f := strings.Fields(string(b)); len(f) == 3 {
+		key, err := hex.DecodeString(f[1])
+		if err == nil && len(key) == 32 && string(b) == fmt.Sprintf("%s %x %s\n", magic, key, check(name, key)) {
+			return nil
+		}
+	}
+	return fmt.Errorf("key file %s: %w", name, depot.ErrDamaged)
+}
+
 func (s *Service) key(name string) (cipher.AEAD, error) {
 	if !valid(name) {
 		return nil, depot.ErrKeyGone
