@@ -13,18 +13,18 @@ import (
 	"kuva/internal/testkit"
 )
 
-// client runs Debian's openstackclient, unchanged, as one user.
+// client runs one of Debian's command-line clients, unchanged, as one user.
 type client struct {
 	t   *testing.T
 	bin string
 	env []string
 }
 
-func (w *world) client(u *user) *client {
+func (w *world) client(program string, u *user) *client {
 	w.t.Helper()
-	testkit.Need(w.t, "openstack")
+	testkit.Need(w.t, program)
 	home := w.t.TempDir()
-	return &client{w.t, testkit.Program("openstack"), []string{
+	return &client{w.t, testkit.Program(program), []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LC_ALL=C.UTF-8", "no_proxy=*", "PYTHONWARNINGS=ignore",
 		"OS_AUTH_URL=" + w.url + "/identity/v3", "OS_IDENTITY_API_VERSION=3", "OS_REGION_NAME=RegionOne",
 		"OS_USERNAME=" + u.name, "OS_PASSWORD=" + password, "OS_PROJECT_NAME=" + u.projectName,
@@ -48,7 +48,7 @@ func (c *client) run(args ...string) string {
 	c.t.Helper()
 	out, err := c.try(args...)
 	if err != nil {
-		c.t.Fatalf("openstack %s: %v: %s", strings.Join(args, " "), err, out)
+		c.t.Fatalf("%s %s: %v: %s", filepath.Base(c.bin), strings.Join(args, " "), err, out)
 	}
 	return out
 }
@@ -58,7 +58,7 @@ func (c *client) refused(words string, args ...string) {
 	c.t.Helper()
 	out, err := c.try(args...)
 	if err == nil || !strings.Contains(out, words) {
-		c.t.Errorf("openstack %s: got %v: %q, want %q", strings.Join(args, " "), err, out, words)
+		c.t.Errorf("%s %s: got %v: %q, want %q", filepath.Base(c.bin), strings.Join(args, " "), err, out, words)
 	}
 }
 
@@ -66,7 +66,7 @@ func (c *client) json(v any, args ...string) {
 	c.t.Helper()
 	out := c.run(append(args, "-f", "json")...)
 	if err := json.Unmarshal([]byte(out), v); err != nil {
-		c.t.Fatalf("openstack %s: %v: %q", strings.Join(args, " "), err, out)
+		c.t.Fatalf("%s %s: %v: %q", filepath.Base(c.bin), strings.Join(args, " "), err, out)
 	}
 }
 
@@ -95,7 +95,7 @@ func (c *client) names(options ...string) []string {
 // already.
 func TestOpenstackClient(t *testing.T) {
 	w := start(t, options{})
-	alice, bob := w.client(w.alice), w.client(w.bob)
+	alice, bob := w.client("openstack", w.alice), w.client("openstack", w.bob)
 	dir := t.TempDir()
 	data := noise(5<<20+123, 7)
 	file, saved := filepath.Join(dir, "disk.raw"), filepath.Join(dir, "saved.raw")
@@ -164,6 +164,34 @@ func TestOpenstackClient(t *testing.T) {
 	w.patch(w.alice, id, map[string]any{"op": "replace", "path": "/protected", "value": false})
 	alice.run("image", "delete", id)
 	w.want(404, w.alice, "GET", "/v2/images/"+id, nil)
+}
+
+// TestGlanceClient: the older client reads the schemas first, makes its options
+// of them, and checks every image that it gets against them.
+func TestGlanceClient(t *testing.T) {
+	w := start(t, options{})
+	alice := w.client("glance", w.alice)
+	data := noise(1<<20+1, 8)
+	file, saved := filepath.Join(t.TempDir(), "disk.raw"), filepath.Join(t.TempDir(), "saved.raw")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const id = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
+	out := alice.run("image-create", "--id", id, "--name", "old", "--disk-format", "raw", "--container-format", "bare", "--file", file, "--property", "os_distro=debian", "--tag", "x")
+	if !strings.Contains(out, "os_distro") || !strings.Contains(out, "active") {
+		t.Errorf("created %s", out)
+	}
+	out = alice.run("image-update", id, "--name", "new", "--property", "other=value", "--remove-property", "os_distro", "--hidden", "true")
+	if !strings.Contains(out, "other") || strings.Contains(out, "os_distro") {
+		t.Errorf("updated %s", out)
+	}
+	if out = alice.run("image-list", "--hidden", "true"); !strings.Contains(out, id) {
+		t.Errorf("list is %s", out)
+	}
+	alice.run("image-download", "--file", saved, id)
+	if got, err := os.ReadFile(saved); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("downloaded %d bytes, %v: not those that were sent", len(got), err)
+	}
 }
 
 // TestGlanceClientReadsTheSchema compares the schema with the copy that the

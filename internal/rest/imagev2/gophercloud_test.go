@@ -61,8 +61,11 @@ func TestGophercloud(t *testing.T) {
 	data := noise(2<<20+5, 9)
 	must(imagedata.Upload(ctx, alice, img.ID, bytes.NewReader(data)).ExtractErr())
 	must(images.Update(ctx, alice, img.ID, images.UpdateOpts{
-		images.ReplaceImageName{NewName: "gopher"}, images.ReplaceImageTags{NewTags: []string{"b", "c"}}, images.ReplaceImageMinDisk{NewMinDisk: 2},
-		images.ReplaceImageHidden{NewHidden: false}, images.ReplaceImageProtected{NewProtected: true},
+		images.ReplaceImageName{NewName: "gopher"},
+		images.ReplaceImageTags{NewTags: []string{"b", "c"}},
+		images.ReplaceImageMinDisk{NewMinDisk: 2},
+		images.ReplaceImageHidden{NewHidden: false},
+		images.ReplaceImageProtected{NewProtected: true},
 		images.UpdateImageProperty{Op: images.AddOp, Name: "architecture", Value: "x86_64"},
 		images.UpdateImageProperty{Op: images.ReplaceOp, Name: "os_distro", Value: "ubuntu"},
 		images.UpdateImageProperty{Op: images.RemoveOp, Name: "os_distro"},
