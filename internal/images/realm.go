@@ -42,6 +42,7 @@ func (s *Service) Handlers() []job.Handler {
 	return []job.Handler{
 		{Kind: jobMove, Run: s.move, Limit: 1},
 		{Kind: jobUsage, Run: s.countUsage, Limit: 1, Every: usageEvery},
+		{Kind: jobCollect, Run: s.collect, Limit: 1},
 	}
 }
 
