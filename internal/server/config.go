@@ -1,0 +1,214 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"kuva"
+)
+
+// Config says how the service runs. Data is needed; the rest has defaults.
+// The YAML file and the environment (KUVA_ and the name in capitals, as
+// KUVA_LISTEN) use the names of the tags; flags go before the environment,
+// the environment before the file.
+type Config struct {
+	// Data is the folder that the service owns: database, store, keys.
+	Data string `yaml:"data"`
+	// Listen is host:port [127.0.0.1:9292].
+	Listen string `yaml:"listen"`
+	// PublicURL is the address that clients use, where it is another than
+	// the listener's, e.g. behind a proxy: https://images.example.org.
+	PublicURL string `yaml:"public_url"`
+	// TLSCert and TLSKey are PEM files; with both the listener speaks TLS.
+	TLSCert string `yaml:"tls_cert"`
+	TLSKey  string `yaml:"tls_key"`
+	// InsecureHTTP lets a listener that is neither loopback nor TLS start.
+	InsecureHTTP bool `yaml:"insecure_http"`
+	// Database is sqlite:PATH or postgres://… [sqlite: in Data].
+	Database string `yaml:"database"`
+	// HashAlgo is the second digest of new images: sha512 or sha256.
+	HashAlgo string `yaml:"hash_algo"`
+	// TokenTTL is how long a token lives [1h].
+	TokenTTL Duration `yaml:"token_ttl"`
+	// CollectEvery is the time between two cycles of the collector [1h].
+	CollectEvery Duration `yaml:"collect_every"`
+	// Quota is in force for projects that the operator gave no other.
+	Quota QuotaConfig `yaml:"quota"`
+	// LogFormat is text or json [text].
+	LogFormat string `yaml:"log_format"`
+}
+
+// QuotaConfig is the site's default quota. 0 keeps kuva's own default, below 0
+// is unlimited.
+type QuotaConfig struct {
+	Images      int64 `yaml:"images"`
+	Bytes       int64 `yaml:"bytes"`
+	ImageSize   int64 `yaml:"image_size"`
+	VirtualSize int64 `yaml:"virtual_size"`
+	Uploads     int64 `yaml:"uploads"`
+}
+
+func (q QuotaConfig) quota() kuva.Quota {
+	out := kuva.DefaultQuota
+	for _, v := range []struct {
+		to   *int64
+		from int64
+	}{{&out.Images, q.Images}, {&out.Bytes, q.Bytes}, {&out.ImageSize, q.ImageSize}, {&out.VirtualSize, q.VirtualSize}, {&out.Uploads, q.Uploads}} {
+		if v.from != 0 {
+			*v.to = v.from
+		}
+	}
+	return out
+}
+
+// Duration is a time.Duration that is written as "1h30m".
+type Duration time.Duration
+
+// UnmarshalYAML implements the decoder's interface.
+func (d *Duration) UnmarshalYAML(b []byte) error {
+	var s string
+	if err := yaml.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil || v <= 0 {
+		return fmt.Errorf("%q is not a time such as 90s or 1h30m", s)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// LoadConfig reads the YAML file (none for "") and lays the environment over
+// it. Errors name line and column.
+func LoadConfig(path string, getenv func(string) string) (Config, error) {
+	var c Config
+	if path != "" {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return c, err
+		}
+		d := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
+		if err := d.Decode(&c); err != nil && len(bytes.TrimSpace(b)) > 0 {
+			return c, fmt.Errorf("%s: %s", path, yaml.FormatError(err, false, true))
+		}
+	}
+	for name, to := range map[string]*string{
+		"KUVA_DATA": &c.Data, "KUVA_LISTEN": &c.Listen, "KUVA_PUBLIC_URL": &c.PublicURL, "KUVA_TLS_CERT": &c.TLSCert,
+		"KUVA_TLS_KEY": &c.TLSKey, "KUVA_DATABASE": &c.Database, "KUVA_HASH_ALGO": &c.HashAlgo, "KUVA_LOG_FORMAT": &c.LogFormat,
+	} {
+		if v := getenv(name); v != "" {
+			*to = v
+		}
+	}
+	for name, to := range map[string]*Duration{"KUVA_TOKEN_TTL": &c.TokenTTL, "KUVA_COLLECT_EVERY": &c.CollectEvery} {
+		if v := getenv(name); v != "" {
+			if err := to.UnmarshalYAML([]byte(v)); err != nil {
+				return c, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	return c, nil
+}
+
+// fill sets the defaults and refuses what cannot be meant.
+func (c *Config) fill() error {
+	if c.Data == "" {
+		return errors.New("say where the data are to be kept: --data DIR")
+	}
+	abs, err := filepath.Abs(c.Data)
+	if err != nil {
+		return err
+	}
+	c.Data = abs
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:9292"
+	}
+	if c.Database == "" {
+		c.Database = "sqlite:" + filepath.Join(c.Data, "kuva.db")
+	}
+	if c.CollectEvery == 0 {
+		c.CollectEvery = Duration(time.Hour)
+	}
+	if c.HashAlgo == "" {
+		c.HashAlgo = kuva.DefaultHashAlgo
+	}
+	if c.HashAlgo != "sha512" && c.HashAlgo != "sha256" {
+		return fmt.Errorf("hash_algo is %q: choose sha512 or sha256", c.HashAlgo)
+	}
+	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {
+		return fmt.Errorf("log_format is %q: choose text or json", c.LogFormat)
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return errors.New("TLS needs both --tls-cert and --tls-key")
+	}
+	if c.PublicURL != "" {
+		u, err := url.Parse(c.PublicURL)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+			return fmt.Errorf("public URL %q: write it as https://HOST or https://HOST/PATH", c.PublicURL)
+		}
+		c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	}
+	return c.checkListener()
+}
+
+// checkListener refuses to send passwords and tokens in the clear over a
+// network unless the operator says so.
+func (c *Config) checkListener() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen address %q: write it as HOST:PORT", c.Listen)
+	}
+	if c.TLSCert != "" || c.InsecureHTTP || host == "localhost" {
+		return nil
+	}
+	if a, err := netip.ParseAddr(host); err == nil && a.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("%s is reachable from other machines and speaks no TLS: give --tls-cert and --tls-key, or say --insecure-http if something before it speaks TLS", c.Listen)
+}
+
+// The places inside the data folder.
+func (c *Config) storeDir() string   { return filepath.Join(c.Data, "store") }
+func (c *Config) keyDir() string     { return filepath.Join(c.Data, "keys") }
+func (c *Config) cloudsFile() string { return filepath.Join(c.Data, "clouds.yaml") }
+func (c *Config) nodeFile() string   { return filepath.Join(c.Data, "node") }
+func (c *Config) lockFile() string   { return filepath.Join(c.Data, "serve.lock") }
+
+// makeData makes the data folder, durable and for the owner alone.
+func (c *Config) makeData() error {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	for dir := c.Data; ; dir = filepath.Dir(dir) {
+		if err := syncDir(dir); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	// Some file systems refuse to sync folders that they keep in memory.
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrInvalid) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"kuva/internal/depot"
+	"kuva/internal/identity"
+	"kuva/internal/images"
+	"kuva/internal/job"
+	"kuva/internal/rest"
+)
+
+// decide makes the use cases and puts right what a crash left behind.
+func (s *Server) decide(ctx context.Context, node string, opt Options) (err error) {
+	s.metrics = rest.NewMetrics(s.registry)
+	s.identity = identity.New(s.db, identity.Config{TokenTTL: time.Duration(s.cfg.TokenTTL), Now: opt.Now, Log: s.log})
+	s.images = images.New(images.Config{
+		DB: s.db, Depot: s.depot, Log: s.log, Now: opt.Now, HashAlgo: s.cfg.HashAlgo, DefaultQuota: s.cfg.Quota.quota(),
+	})
+	s.jobs, err = job.Open(job.Config{DB: s.db, Node: node, Handlers: s.images.Handlers(), Log: s.log, Now: opt.Now})
+	if err != nil {
+		return err
+	}
+	return s.images.Start(ctx, s.jobs)
+}
+
+// auditEvery is the time between two comparisons of the whole store with the
+// ledger. The second cycle of a process makes one, too.
+const auditEvery = 7 * 24 * time.Hour
+
+// collect runs the collector from time to time. Its first cycle waits a
+// little, so that a start is not slowed by it.
+func (s *Server) collect(ctx context.Context) {
+	wait := time.NewTimer(min(time.Minute, time.Duration(s.cfg.CollectEvery)))
+	defer wait.Stop()
+	var last time.Time // of the last audit, by the monotonic clock
+	for cycles := 0; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wait.C:
+		}
+		began := time.Now()
+		audit := last.IsZero() && cycles > 0 || began.Sub(last) >= auditEvery
+		report, err := s.depot.Collect(ctx, depot.CollectOptions{Compact: true, Audit: audit})
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.log.Error("collector", "error", err)
+		default:
+			s.log.Info("collector", "report", report, "seconds", time.Since(began).Seconds())
+			if cycles++; audit {
+				last = began
+			}
+		}
+		wait.Reset(time.Duration(s.cfg.CollectEvery))
+	}
+}
