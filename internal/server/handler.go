@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"strings"
 
 	"kuva/internal/rest"
 	"kuva/internal/rest/identityv3"
@@ -19,28 +20,24 @@ func (s *Server) handler() http.Handler {
 	who := identityv3.New(identityv3.Config{Identity: s.identity, Door: door})
 	ops := s.operations(door)
 
-	mux := http.NewServeMux()
-	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
-		mux.Handle(path, ops)
+	return doors{
+		"healthz": ops, "readyz": ops, "metrics": ops,
+		"identity": who, "kuva": s.own,
+		// The Image API answers at the root too, and whatever no other door has
+		// gets its list of versions, as the reference does.
+		"": image,
 	}
-	mux.Handle("/identity", who)
-	mux.Handle("/identity/", who)
-	mux.Handle("/kuva/v1", s.own)
-	mux.Handle("/kuva/v1/", s.own)
-	// The Image API answers at the root too, and whatever no other door has
-	// gets its list of versions, as the reference does.
-	mux.Handle("/", image)
-	return clean(mux)
 }
 
-// clean keeps http.ServeMux from redirecting paths such as "//v2": a door
-// answers them itself, as the reference does.
-func clean(mux *http.ServeMux) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h, pattern := mux.Handler(r)
-		if pattern == "" {
-			h, _ = mux.Handler(&http.Request{Method: http.MethodGet, URL: r.URL.JoinPath("/"), Host: r.Host})
-		}
-		h.ServeHTTP(w, r)
-	})
+// doors chooses by the first element of the path. http.ServeMux would redirect
+// unclean paths such as "//v2"; here the door answers them itself.
+type doors map[string]http.Handler
+
+func (d doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	h, ok := d[first]
+	if !ok {
+		h = d[""]
+	}
+	h.ServeHTTP(w, r)
 }
