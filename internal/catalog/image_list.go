@@ -112,7 +112,7 @@ func ListImages(ctx context.Context, tx *Tx, v Viewer, q ImageQuery) ([]*Image, 
 	}
 	defer rows.Close()
 	out := make([]*Image, 0, min(q.Limit, 64))
-	for rows.Next() {
+	for len(out) < q.Limit && rows.Next() {
 		m, err := scanImage(rows)
 		if err != nil {
 			return nil, fmt.Errorf("list images: %w", classify(err))
@@ -204,13 +204,13 @@ func (l *lister) in(column string, values []string) string {
 	return column + " IN (" + strings.Join(marks, ", ") + ")"
 }
 
-// A tag that so few images have is looked up first: going through all images
+// A tag that fewer images have than this (the LIMIT below) is looked up first: going through all images
 // in order until a page of them is found could mean the whole table.
 const rareTag = 200
 
 func (l *lister) rareTag(ctx context.Context, tx *Tx) (none bool, err error) {
 	for _, tag := range l.query.Tags {
-		ids, err := imageIDs(ctx, tx, `SELECT image FROM image_tag WHERE tag = $1 LIMIT $2`, tag, rareTag)
+		ids, err := imageIDs(ctx, tx, `SELECT image FROM image_tag WHERE tag = $1 LIMIT 200`, tag)
 		if err != nil {
 			return false, err
 		}
@@ -255,32 +255,36 @@ func (l *lister) branches(v Viewer) []branch {
 		}
 		return nil
 	}
+	if q.Visibility == "public" || q.Visibility == "community" {
+		return []branch{visibility(q.Visibility)}
+	}
 	me := l.arg(v.Project)
 	own := branch{where: "i.owner = " + me}
 	foreign := func(which string) branch {
 		return branch{where: "i.visibility = '" + which + "' AND i.owner <> " + me}
 	}
-	member := branch{member: true, where: "m.project = " + me + " AND i.visibility = 'shared' AND i.owner <> " + me}
-	switch status := q.MemberStatus; status {
-	case "all":
-	case "":
-		member.where += " AND m.status = 'accepted'"
-	default:
-		member.where += " AND m.status = " + l.arg(status)
+	member := func() branch {
+		b := branch{member: true, where: "m.project = " + me + " AND i.visibility = 'shared' AND i.owner <> " + me}
+		switch status := q.MemberStatus; status {
+		case "all":
+		case "":
+			b.where += " AND m.status = 'accepted'"
+		default:
+			b.where += " AND m.status = " + l.arg(status)
+		}
+		return b
 	}
 	switch q.Visibility {
 	case "":
-		return []branch{own, foreign("public"), member}
+		return []branch{own, foreign("public"), member()}
 	case "all":
-		return []branch{own, foreign("public"), foreign("community"), member}
+		return []branch{own, foreign("public"), foreign("community"), member()}
 	case "shared":
 		own.where += " AND i.visibility = 'shared'"
-		return []branch{own, member}
-	case "private":
-		own.where += " AND i.visibility = 'private'"
-		return []branch{own}
+		return []branch{own, member()}
 	}
-	return []branch{visibility(q.Visibility)}
+	own.where += " AND i.visibility = 'private'"
+	return []branch{own}
 }
 
 // build returns the statement, "" where no image can be seen.
@@ -290,7 +294,7 @@ func (l *lister) build(v Viewer) string {
 		return ""
 	}
 	filters := l.filters()
-	limit := l.arg(l.query.Limit)
+	limit := l.limit()
 	var parts []string
 	for n, b := range branches {
 		from := "image i"
@@ -335,6 +339,18 @@ func (l *lister) build(v Viewer) string {
 	// The last key is the id. Only the page's own rows are read whole.
 	return "SELECT " + imageColumns + " FROM (" + keys + ") AS page CROSS JOIN image WHERE image.id = page.k" +
 		strconv.Itoa(len(l.order)-1) + by
+}
+
+// limit is a number that stands in the statement itself: SQLite compiles a
+// statement anew each time a bound LIMIT is set. So that there are few
+// statements it is one of a few numbers, not below what was asked for.
+func (l *lister) limit() string {
+	for _, n := range []int{1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000} {
+		if l.query.Limit <= n {
+			return strconv.Itoa(n)
+		}
+	}
+	return strconv.Itoa(l.query.Limit)
 }
 
 func direction(o ImageSort) string {
