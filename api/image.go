@@ -77,23 +77,41 @@ var ImageFields = []string{
 // MarshalJSON flattens the properties into the image's object, sorted by
 // name, so that equal images give equal bytes. A property that bears the name
 // of a field is left out.
-func (i Image) MarshalJSON() ([]byte, error) {
-	f := imageFields{
-		ID: i.ID, Name: textOrNull(i.Name), Owner: textOrNull(i.Owner), Status: i.Status, Visibility: i.Visibility,
-		Protected: i.Protected, Hidden: i.Hidden, DiskFormat: textOrNull(i.DiskFormat),
-		ContainerFormat: textOrNull(i.ContainerFormat), MinDisk: i.MinDisk, MinRAM: i.MinRAM,
-		Size: bytesOrNull(i.Size), VirtualSize: bytesOrNull(i.VirtualSize), Checksum: textOrNull(i.Checksum),
-		HashAlgo: textOrNull(i.HashAlgo), HashValue: textOrNull(i.HashValue),
-		CreatedAt: i.CreatedAt.UTC().Format(ImageTime), UpdatedAt: i.UpdatedAt.UTC().Format(ImageTime),
-		Tags: i.Tags, Self: i.Self, File: i.File, Schema: i.Schema,
+func (i Image) MarshalJSON() ([]byte, error) { return i.AppendJSON(nil), nil }
+
+// AppendJSON implements Appender.
+func (i Image) AppendJSON(b []byte) []byte {
+	o := object{b: append(b, '{')}
+	o.text("id", i.ID)
+	o.textOrNull("name", i.Name)
+	o.textOrNull("owner", i.Owner)
+	o.text("status", i.Status)
+	o.text("visibility", i.Visibility)
+	o.bool("protected", i.Protected)
+	o.bool("os_hidden", i.Hidden)
+	o.textOrNull("disk_format", i.DiskFormat)
+	o.textOrNull("container_format", i.ContainerFormat)
+	o.number("min_disk", i.MinDisk)
+	o.number("min_ram", i.MinRAM)
+	o.numberOrNull("size", i.Size)
+	o.numberOrNull("virtual_size", i.VirtualSize)
+	o.textOrNull("checksum", i.Checksum)
+	o.textOrNull("os_hash_algo", i.HashAlgo)
+	o.textOrNull("os_hash_value", i.HashValue)
+	o.text("created_at", i.CreatedAt.UTC().Format(ImageTime))
+	o.text("updated_at", i.UpdatedAt.UTC().Format(ImageTime))
+	o.name("tags")
+	o.b = append(o.b, '[')
+	for n, tag := range i.Tags {
+		if n > 0 {
+			o.b = append(o.b, ',')
+		}
+		o.b = appendText(o.b, tag)
 	}
-	if f.Tags == nil {
-		f.Tags = []string{}
-	}
-	out, err := json.Marshal(f)
-	if err != nil || len(i.Properties) == 0 {
-		return out, err
-	}
+	o.b = append(o.b, ']')
+	o.text("self", i.Self)
+	o.text("file", i.File)
+	o.text("schema", i.Schema)
 	names := make([]string, 0, len(i.Properties))
 	for name := range i.Properties {
 		if !isField[name] {
@@ -101,15 +119,10 @@ func (i Image) MarshalJSON() ([]byte, error) {
 		}
 	}
 	sort.Strings(names)
-	out = out[:len(out)-1]
 	for _, name := range names {
-		pair, err := json.Marshal(map[string]string{name: i.Properties[name]})
-		if err != nil {
-			return nil, err
-		}
-		out = append(append(out, ','), pair[1:len(pair)-1]...)
+		o.text(name, i.Properties[name])
 	}
-	return append(out, '}'), nil
+	return append(o.b, '}')
 }
 
 var isField = func() map[string]bool {
@@ -185,6 +198,29 @@ type ImageList struct {
 	Schema string  `json:"schema"`
 }
 
+// MarshalJSON writes the page as its fields say.
+func (l ImageList) MarshalJSON() ([]byte, error) { return l.AppendJSON(nil), nil }
+
+// AppendJSON implements Appender.
+func (l ImageList) AppendJSON(b []byte) []byte {
+	o := object{b: append(b, '{')}
+	o.name("images")
+	o.b = append(o.b, '[')
+	for n, img := range l.Images {
+		if n > 0 {
+			o.b = append(o.b, ',')
+		}
+		o.b = img.AppendJSON(o.b)
+	}
+	o.b = append(o.b, ']')
+	o.text("first", l.First)
+	if l.Next != "" {
+		o.text("next", l.Next)
+	}
+	o.text("schema", l.Schema)
+	return append(o.b, '}')
+}
+
 // ImageMember is a project that an image was offered to.
 type ImageMember struct {
 	MemberID  string `json:"member_id"` // project id
@@ -240,20 +276,6 @@ type ImageChange struct {
 	Op    string `json:"op"` // add, replace, remove
 	Path  string `json:"path"`
 	Value any    `json:"value,omitempty"`
-}
-
-func textOrNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func bytesOrNull(n int64) *int64 {
-	if n < 0 {
-		return nil
-	}
-	return &n
 }
 
 func orEmpty(s *string) string {

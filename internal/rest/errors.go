@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"kuva"
+	"kuva/api"
 	"kuva/message"
 )
 
@@ -127,9 +128,14 @@ func spoken(tag string) (message.Language, bool) {
 // WriteJSON answers with v as JSON. v must be something that always encodes;
 // where it does not, that is a bug and panics.
 func WriteJSON(w http.ResponseWriter, status int, v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
+	var b []byte
+	if a, ok := v.(api.Appender); ok {
+		b = a.AppendJSON(make([]byte, 0, 4<<10))
+	} else {
+		var err error
+		if b, err = json.Marshal(v); err != nil {
+			panic(err)
+		}
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
