@@ -160,8 +160,7 @@ func (c *collector) dropTombstones(ctx context.Context) error {
 		{`DELETE FROM recipe WHERE state = 'deleted' AND condemned_epoch <= $1
 			AND NOT EXISTS (SELECT 1 FROM object o WHERE o.ref = recipe.object AND o.state = 'live')`, c.epoch - 3},
 		{`DELETE FROM object WHERE state = 'dead' AND ref > $1 AND NOT EXISTS (SELECT 1 FROM recipe r WHERE r.object = object.ref)`, 0},
-		{`DELETE FROM lease WHERE state IN ('committed', 'aborted', 'expired') AND created < (SELECT MAX(l.created) FROM lease l) - $1
-			AND NOT EXISTS (SELECT 1 FROM recipe r WHERE r.lease = lease.id)`, week},
+		{`DELETE FROM lease WHERE state IN ('committed', 'aborted', 'expired') AND created < (SELECT MAX(l.created) FROM lease l) - $1`, week},
 	}
 	for _, q := range queries {
 		var n int64

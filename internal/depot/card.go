@@ -50,7 +50,14 @@ func (c *Card) check() error {
 // same card again does nothing. The caller commits the row first: a card never
 // precedes its row (DEPOT-PROTOCOL: writing, steps 6 and 7).
 func (d *Depot) PutCard(ctx context.Context, c Card) error {
-	if err := d.putCard(ctx, c); err != nil {
+	put := func() error { return d.putCard(ctx, c) }
+	var err error
+	if c.Deleted {
+		err = d.InReserve(put) // a full store must not keep images from being deleted
+	} else {
+		err = put()
+	}
+	if err != nil {
 		return fmt.Errorf("card of image %s at version %d: %w", c.Image, c.Version, err)
 	}
 	if err := d.at("card.put"); err != nil {

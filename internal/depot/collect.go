@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kuva/internal/blob"
@@ -30,6 +31,7 @@ type CollectOptions struct {
 type keeper struct {
 	mu     sync.Mutex
 	beats  map[int64]beatSeen
+	spent  atomic.Bool     // the store's reserve was given up
 	packed map[int64]int64 // packs that compaction found full enough, with their stamp then
 }
 
@@ -46,7 +48,6 @@ type collector struct {
 	epoch  int64
 	token  int64
 	dry    *catalog.Tx // a dry run is one transaction that is rolled back
-	freed  bool        // the reserve was given up
 	failed error       // first failure to delete a blob; the cycle goes on
 }
 
@@ -55,15 +56,21 @@ type collector struct {
 // first stop with ErrStale, and harms nothing. It refuses with ErrReadOnly, and
 // turns the depot read-only, where the store knows more than the ledger.
 //
-// It works with no free space: rows are updated with the store's reserve
-// given up meanwhile. The report is right even beside an error.
+// It works with no free space: where database or store are full it goes on in
+// the room of the store's reserve, which it takes back at its end. The report is right even beside an error.
 func (d *Depot) Collect(ctx context.Context, opt CollectOptions) (Report, error) {
 	rep := Report{DryRun: opt.DryRun}
 	c := &collector{d: d, opt: opt, rep: &rep}
 	err := c.run(ctx)
-	c.refill()
 	if err == nil && opt.Compact && !opt.DryRun {
-		rep.Compacted, err = d.Compact(ctx)
+		err = d.InReserve(func() error {
+			did, err := d.Compact(ctx)
+			rep.Compacted.add(did)
+			return err
+		})
+	}
+	if !opt.DryRun {
+		d.refillReserve()
 	}
 	if err != nil {
 		err = fmt.Errorf("collect: %w", err)
@@ -157,11 +164,11 @@ func (c *collector) begin(ctx context.Context) error {
 		c.rep.Epoch = c.epoch
 		return err
 	}
-	if err := d.fillEpochs(ctx, d.epoch.Load()); err != nil {
+	if err := c.d.InReserve(func() error { return d.fillEpochs(ctx, d.epoch.Load()-1) }); err != nil {
 		return err
 	}
 	c.token = catalog.NewID()
-	err := c.withReserve(func() error {
+	err := c.d.InReserve(func() error {
 		return d.db.Update(ctx, func(tx *catalog.Tx) error {
 			if _, err := tx.Exec(ctx, `UPDATE store SET epoch = epoch + 1, cycle_token = $1 WHERE id = 1`, c.token); err != nil {
 				return err
@@ -176,7 +183,13 @@ func (c *collector) begin(ctx context.Context) error {
 	if err := d.at("gc.begun"); err != nil {
 		return err
 	}
-	err = blob.Put(ctx, d.store, epochKey(c.epoch), nil)
+	// The cycle before may have died between the two steps. Its own number is
+	// filled in only now: as long as it led, a blob there meant a rollback.
+	err = c.d.InReserve(func() error { return d.fillEpochs(ctx, c.epoch-1) })
+	if err != nil {
+		return err
+	}
+	err = c.d.InReserve(func() error { return blob.Put(ctx, d.store, epochKey(c.epoch), nil) })
 	if errors.Is(err, blob.ErrExists) {
 		return c.epochTaken(ctx)
 	}
@@ -209,13 +222,18 @@ func (c *collector) leads(ctx context.Context) func(tx *catalog.Tx) error {
 	}
 }
 
+// epochsMissing is how many of the newest epochs must lack their blob before
+// the store is taken for an older copy. Two may be missing after crashes, as a
+// cycle fills in all but the newest before it begins, and one more while two
+// collectors begin at once.
+const epochsMissing = 4
+
 // checkStoreAge finds a store that is older than the ledger, as after a
-// restore of the store from a copy: neither the ledger's epoch nor the one
-// before has its blob. One may be missing after a crash; a cycle does not begin
-// before it is there again.
+// restore of the store from a copy. A store that is younger by fewer cycles is
+// found out by Verify and by reads.
 func (d *Depot) checkStoreAge(ctx context.Context) error {
 	epoch := d.epoch.Load()
-	for n := epoch; n > epoch-2; n-- {
+	for n := epoch; n > epoch-epochsMissing; n-- {
 		if n < 2 {
 			return nil
 		}
@@ -223,7 +241,7 @@ func (d *Depot) checkStoreAge(ctx context.Context) error {
 			return err
 		}
 	}
-	d.setReadOnly(fmt.Sprintf("the database is at cycle %d, the store has not seen it nor the one before: it was restored from an older copy; run `kuva depot rebuild --merge`", epoch))
+	d.setReadOnly(fmt.Sprintf("the database is at cycle %d, the store has not seen the last %d: it was restored from an older copy; run `kuva depot rebuild --merge`", epoch, epochsMissing))
 	return nil
 }
 
@@ -257,7 +275,7 @@ func (c *collector) update(ctx context.Context, fn func(tx *catalog.Tx) error) e
 	if c.dry != nil {
 		return fn(c.dry)
 	}
-	return c.withReserve(func() error {
+	return c.d.InReserve(func() error {
 		return c.d.db.Update(ctx, func(tx *catalog.Tx) error {
 			n, err := tx.Exec(ctx, `UPDATE store SET cycle_token = $1 WHERE id = 1 AND cycle_token = $1`, c.token)
 			if err != nil {
@@ -279,66 +297,14 @@ func (c *collector) view(ctx context.Context, fn func(tx *catalog.Tx) error) err
 	return c.d.db.View(ctx, fn)
 }
 
-// reserveReleaser and reserveRefiller are powers of stores that hold space
-// back, so that the collector can work on a full disk.
-type (
-	reserveReleaser interface{ ReleaseReserve() error }
-	reserveRefiller interface{ RefillReserve() error }
-)
-
-// power finds an optional interface of a store or of what it wraps.
-func power[T any](s blob.Store) (T, bool) {
-	for {
-		if p, ok := s.(T); ok {
-			return p, true
-		}
-		u, ok := s.(interface{ Unwrap() blob.Store })
-		if !ok {
-			var none T
-			return none, false
-		}
-		s = u.Unwrap()
-	}
-}
-
-// withReserve tries again with the store's reserve given up where the disk is
-// full.
-func (c *collector) withReserve(f func() error) error {
-	err := f()
-	if !errors.Is(err, catalog.ErrFull) || c.freed {
-		return err
-	}
-	r, ok := power[reserveReleaser](c.d.store)
-	if !ok {
-		return err
-	}
-	if relErr := r.ReleaseReserve(); relErr != nil {
-		return errors.Join(err, relErr)
-	}
-	c.freed = true
-	return f()
-}
-
-// refill takes the reserve back; the next cycle tries again if it cannot.
-func (c *collector) refill() {
-	r, ok := power[reserveRefiller](c.d.store)
-	if !ok || c.opt.DryRun {
-		return
-	}
-	if err := r.RefillReserve(); err != nil {
-		c.d.log.Warn("refill the store's reserve", "error", err)
-	}
-}
-
 // count fills in what the store holds now, by the ledger.
 func (c *collector) count(ctx context.Context) error {
 	r := c.rep
 	return c.d.db.View(ctx, func(tx *catalog.Tx) error {
 		r.Live, r.Garbage, r.Open, r.Waiting = Tally{}, 0, Tally{}, Tally{}
 		var all int64
-		// An edge is what one object needs of a pack. Two objects may need the
-		// same chunks, so the largest edge is what surely lives and the sum
-		// what may.
+		// An edge is what one object needs of a pack. Several objects may need
+		// the same chunks, so their sum is what may live, at most.
 		err := tx.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(p.bytes), 0), COALESCE(SUM(CASE WHEN e.s < p.bytes THEN e.s ELSE p.bytes END), 0)
 			FROM pack p LEFT JOIN (SELECT pack, SUM(bytes) AS s FROM recipe_pack GROUP BY pack) e ON e.pack = p.id
 			WHERE p.state IN ('sealed', 'draining')`).Scan(&r.Live.Count, &all, &r.Live.Bytes)

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -294,6 +296,42 @@ func TestCrashInEveryPhase(t *testing.T) {
 	}
 }
 
+// TestCollectorsBegin: many collectors that begin and die at any point of the
+// first two steps never take each other, or themselves, for a rollback, and
+// leave no gap among the epochs.
+func TestCollectorsBegin(t *testing.T) {
+	catalogtest.Each(t, func(t *testing.T, db *catalog.DB) {
+		w := newWorld(t, db)
+		var wg sync.WaitGroup
+		for i := range 4 {
+			r := rand.New(rand.NewPCG(uint64(i), 1))
+			d := w.second(Config{Failpoint: func(p string) error {
+				if p == "gc.begun" && r.IntN(3) == 0 || p == "gc.compare" {
+					return errPulled
+				}
+				return nil
+			}})
+			wg.Go(func() {
+				for range 60 {
+					if _, err := d.Collect(context.Background(), CollectOptions{}); !errors.Is(err, errPulled) && !errors.Is(err, ErrStale) {
+						t.Errorf("collect: %v", err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		rep := w.mustCollect(CollectOptions{})
+		if n := w.blobs("epoch/").Count; n != rep.Epoch-1 || rep.Epoch != 242 {
+			t.Errorf("%d blobs of epochs 2 to %d", n, rep.Epoch)
+		}
+		w.open(Config{})
+		if err := w.ReadOnly(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestAuditFindsWhatNobodyKnows: a late Put of something deleted, and blobs
 // that no row knows; those of the current epoch are left.
 func TestAuditFindsWhatNobodyKnows(t *testing.T) {
@@ -346,23 +384,23 @@ func TestAuditFindsWhatNobodyKnows(t *testing.T) {
 	w.mustRead(refB, []byte("b"))
 }
 
-// TestNoRowFreeDisk: with the database full the collector takes the reserve.
-func TestCollectOnAFullDisk(t *testing.T) {
-	w := newWorld(t, catalogtest.SQLite(t))
-	res := &reserveStore{Store: w.store}
-	c := &collector{d: &Depot{store: &tamperStore{Store: res}}, rep: &Report{}}
+// TestReserve: with the database full, work goes on in the reserve's room, which
+// a wrapped store has, too.
+func TestReserve(t *testing.T) {
+	res := &reserveStore{}
+	d := &Depot{store: &tamperStore{Store: res}}
 	tries := 0
-	err := c.withReserve(func() error {
+	err := d.InReserve(func() error {
 		if tries++; !res.released {
 			return fmt.Errorf("%w: no room", catalog.ErrFull)
 		}
 		return nil
 	})
-	if err != nil || tries != 2 || !res.released {
-		t.Errorf("%v after %d tries", err, tries)
+	if err != nil || tries != 2 || !res.released || !errors.Is(d.roomToWrite(), blob.ErrFull) {
+		t.Errorf("%v after %d tries, uploads: %v", err, tries, d.roomToWrite())
 	}
-	c.refill()
-	if res.released {
+	d.refillReserve()
+	if res.released || d.roomToWrite() != nil {
 		t.Error("the reserve was not taken back")
 	}
 }

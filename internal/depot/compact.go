@@ -19,6 +19,13 @@ type Compacted struct {
 	Damaged int64 // packs found damaged on the way, marked and left
 }
 
+func (t *Compacted) add(o Compacted) {
+	t.Victims = Tally{t.Victims.Count + o.Victims.Count, t.Victims.Bytes + o.Victims.Bytes}
+	t.Packs = Tally{t.Packs.Count + o.Packs.Count, t.Packs.Bytes + o.Packs.Bytes}
+	t.Objects += o.Objects
+	t.Damaged += o.Damaged
+}
+
 // Compact rewrites packs of which less than half lives, and tiny ones. Sealed
 // bytes are copied as they are after their tag was checked; objects get a new
 // generation. Victims are never condemned here: a writer that leased one

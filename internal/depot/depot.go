@@ -200,27 +200,37 @@ func (d *Depot) beginStore(ctx context.Context) error {
 // (DEPOT-PROTOCOL: losing or rolling back the ledger). It also watches for an
 // epoch that falls while the node runs.
 func (d *Depot) checkEpoch(ctx context.Context) error {
-	var epoch int64
-	err := d.db.View(ctx, func(tx *catalog.Tx) error {
-		return tx.QueryRow(ctx, `SELECT epoch FROM store WHERE id = 1`).Scan(&epoch)
-	})
-	if err != nil {
-		return err
+	for last := int64(0); ; {
+		seen := d.epoch.Load() // before the look at the row: others look, too
+		var epoch int64
+		err := d.db.View(ctx, func(tx *catalog.Tx) error {
+			return tx.QueryRow(ctx, `SELECT epoch FROM store WHERE id = 1`).Scan(&epoch)
+		})
+		if err != nil {
+			return err
+		}
+		if epoch < seen {
+			d.setReadOnly(fmt.Sprintf("the database fell back from cycle %d to %d; run `kuva depot rebuild --merge`", seen, epoch))
+			return nil
+		}
+		for seen < epoch && !d.epoch.CompareAndSwap(seen, epoch) {
+			seen = d.epoch.Load()
+		}
+		if epoch == last {
+			d.setReadOnly(fmt.Sprintf("the database is at cycle %d, the store is later: it was restored from an older copy; run `kuva depot rebuild --merge`", epoch))
+			return nil
+		}
+		_, err = d.store.Stat(ctx, epochKey(epoch+1))
+		if errors.Is(err, blob.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		// Perhaps a cycle began between the two looks: its number is committed
+		// before its blob is put, so the row tells if it is read once more.
+		last = epoch
 	}
-	if seen := d.epoch.Load(); epoch < seen {
-		d.setReadOnly(fmt.Sprintf("the database fell back from cycle %d to %d; run `kuva depot rebuild --merge`", seen, epoch))
-		return nil
-	}
-	d.epoch.Store(epoch)
-	_, err = d.store.Stat(ctx, epochKey(epoch+1))
-	if err == nil {
-		d.setReadOnly(fmt.Sprintf("the database is at cycle %d, the store is later: it was restored from an older copy; run `kuva depot rebuild --merge`", epoch))
-		return nil
-	}
-	if !errors.Is(err, blob.ErrNotFound) {
-		return err
-	}
-	return nil
 }
 
 // beat keeps the leases of open writers alive: one statement a minute, none

@@ -15,7 +15,7 @@ import (
 
 	"kuva/chunk"
 	"kuva/internal/blob"
-	"kuva/internal/blob/dir"
+	"kuva/internal/blob/mem"
 	"kuva/internal/catalog"
 	"kuva/internal/catalog/catalogtest"
 )
@@ -93,7 +93,7 @@ type world struct {
 
 func newWorld(tb testing.TB, db *catalog.DB) *world {
 	tb.Helper()
-	w := &world{tb: tb, db: db, store: testStore(tb), keys: newTestKeys()}
+	w := &world{tb: tb, db: db, store: mem.New(1), keys: newTestKeys()}
 	w.open(Config{})
 	return w
 }
@@ -415,13 +415,4 @@ func TestManyWritersAtOnce(t *testing.T) {
 		}
 		wg.Wait()
 	})
-}
-
-func testStore(tb testing.TB) blob.Store {
-	s, err := dir.Open(dir.Config{Dir: tb.TempDir(), Reserve: -1})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = s.Close() })
-	return s
 }

@@ -465,7 +465,7 @@ func TestStoreRolledBack(t *testing.T) {
 	w.mustCollect(CollectOptions{})
 	w.backup("store")
 	lost, refB := w.mustPutImage("p", "b", randomBytes(1<<20, 2))
-	for range 3 {
+	for range epochsMissing {
 		w.mustCollect(CollectOptions{})
 	}
 	w.restore("store")

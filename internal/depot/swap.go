@@ -25,13 +25,24 @@ func (c *compactor) swap(ctx context.Context, o *surveyed) error {
 		if err := fence(ctx, tx, c.lease); err != nil {
 			return err
 		}
+		// This locks the object, so that two compactions at once take two numbers.
+		n, err := tx.Exec(ctx, `UPDATE object SET stamp = stamp + 1 WHERE ref = $1 AND recipe = $2 AND state = 'live'`, o.ref, o.recipe)
+		if err != nil {
+			return err
+		}
+		if n != 1 {
+			return errSwapped
+		}
 		if err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(gen), 0) + 1 FROM recipe WHERE object = $1`, o.ref).Scan(&r.Gen); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO recipe (id, object, gen, key, state, lease, condemned_epoch, bytes) VALUES ($1, $2, $3, $4, 'announced', $5, 0, 0)`,
+		_, err = tx.Exec(ctx, `INSERT INTO recipe (id, object, gen, key, state, lease, condemned_epoch, bytes) VALUES ($1, $2, $3, $4, 'announced', $5, 0, 0)`,
 			recipe, o.ref, r.Gen, recipeKey(o.realm, o.ref, r.Gen), c.lease)
 		return err
 	})
+	if errors.Is(err, errSwapped) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

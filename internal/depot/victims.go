@@ -35,7 +35,7 @@ func (d *Depot) pickVictims(ctx context.Context, tried map[int64]bool) ([]victim
 	err := d.db.View(ctx, func(tx *catalog.Tx) error {
 		all = all[:0]
 		rows, err := tx.Query(ctx, `SELECT p.id, p.realm, p.key_id, p.epoch, p.state, p.bytes, MAX(e.bytes), SUM(e.bytes)
-			FROM pack p JOIN recipe_pack e ON e.pack = p.id
+			FROM pack p JOIN recipe_pack e ON e.pack = p.id JOIN realm m ON m.id = p.realm AND m.state = 'active'
 			WHERE (p.state = 'draining' OR p.state = 'sealed' AND NOT EXISTS (SELECT 1 FROM lease_pack l WHERE l.pack = p.id)) AND NOT p.suspect
 			GROUP BY p.id, p.realm, p.key_id, p.epoch, p.state, p.bytes
 			HAVING p.state = 'draining' OR 2 * MAX(e.bytes) < p.bytes OR p.bytes < $1

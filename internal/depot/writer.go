@@ -100,6 +100,9 @@ func (d *Depot) Create(ctx context.Context, opt CreateOptions) (*Writer, error) 
 	if err := d.ReadOnly(); err != nil {
 		return nil, err
 	}
+	if err := d.roomToWrite(); err != nil {
+		return nil, err
+	}
 	own, err := d.realmOf(ctx, opt.Project)
 	if err != nil {
 		return nil, err

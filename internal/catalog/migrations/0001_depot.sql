@@ -72,7 +72,7 @@ CREATE TABLE recipe (
     object          BIGINT NOT NULL,
     gen             BIGINT NOT NULL,
     key             TEXT   NOT NULL UNIQUE,
-    state           TEXT   NOT NULL, -- announced, current, condemned, deleted
+    state           TEXT   NOT NULL, -- announced, current, superseded, condemned, deleted
     lease           BIGINT NOT NULL,
     condemned_epoch BIGINT NOT NULL,
     bytes           BIGINT NOT NULL
