@@ -31,6 +31,11 @@ func (s *Service) settleRealm(ctx context.Context, tx *catalog.Tx, p kuva.Princi
 	if img.Object == 0 || img.Realm == realmFor(img) || s.jobs == nil {
 		return nil
 	}
+	if img.Realm == "" { // withdrawn: nobody finds its chunks from now on
+		if err := s.depot.Withhold(ctx, tx, img.Object); err != nil {
+			return err
+		}
+	}
 	_, err := s.jobs.Enqueue(ctx, tx, job.New{
 		Kind: jobMove, Image: img.ID, Project: img.Owner, RequestID: p.RequestID, UniqueKey: img.ID,
 	})
