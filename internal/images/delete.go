@@ -13,14 +13,18 @@ import (
 // durable as well, so that it stays deleted whatever is lost. An error after
 // the commit means only that the card comes later.
 func (s *Service) Delete(ctx context.Context, p kuva.Principal, id string) error {
-	_, _, err := s.change(ctx, p, id, "image.delete", func(tx *catalog.Tx, now *catalog.Image, _ *kuva.Member) (detail, error) {
-		if err := mayChange(p, now); err != nil {
-			return nil, err
-		}
-		if now.Protected {
-			return nil, kuva.E(kuva.CodeForbidden, "image.protected")
-		}
-		return detail{"name": now.Name, "status": string(now.Status)}, s.erase(ctx, tx, now)
+	// Deleting works on a full disk, because it is what makes room.
+	err := s.depot.InReserve(func() error {
+		_, _, err := s.change(ctx, p, id, "image.delete", func(tx *catalog.Tx, now *catalog.Image, _ *kuva.Member) (detail, error) {
+			if err := mayChange(p, now); err != nil {
+				return nil, err
+			}
+			if now.Protected {
+				return nil, kuva.E(kuva.CodeForbidden, "image.protected")
+			}
+			return detail{"name": now.Name, "status": string(now.Status)}, s.erase(ctx, tx, now)
+		})
+		return err
 	})
 	if err != nil {
 		return err

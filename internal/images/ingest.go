@@ -72,7 +72,7 @@ func (s *Service) Ingest(ctx context.Context, p kuva.Principal, id string, src S
 	if err := s.putCard(ctx, id); err != nil {
 		return nil, err
 	}
-	return s.Show(context.WithoutCancel(ctx), p, id)
+	return &f.img.Image, nil
 }
 
 // mayFill checks what can be refused before the first byte, and finds an
@@ -168,9 +168,10 @@ type filling struct {
 	owner string
 	realm string
 	src   *Source
-	lease int64 // from begin on
-	held  int64 // bytes reserved
-	step  int64 // to reserve next where the length is unknown
+	lease int64          // from begin on
+	img   *catalog.Image // from commit on
+	held  int64          // bytes reserved
+	step  int64          // to reserve next where the length is unknown
 }
 
 // begin takes the image and the space, in one transaction.
@@ -286,6 +287,7 @@ func (f *filling) commit(ctx context.Context, tx *catalog.Tx, c committed) error
 	now.Origin = f.origin(now)
 	now.UpdatedAt = f.s.now()
 	now.Version++
+	f.img = now
 	if err := catalog.UpdateImage(ctx, tx, was, now); err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (s *Service) recoverOne(ctx context.Context, id string) error {
 		if err != nil || was.Lease == 0 {
 			return err
 		}
-		alive, err := leaseAlive(ctx, tx, was.Lease)
+		alive, err := s.depot.LeaseAlive(ctx, tx, was.Lease)
 		if err != nil || alive {
 			return err
 		}
@@ -79,10 +79,4 @@ func sentence(err error) string {
 
 func failure(why error, at time.Time, received int64) *kuva.Failure {
 	return &kuva.Failure{Code: kuva.CodeOf(why), Sentence: sentence(why), At: at, Received: max(received, 0)}
-}
-
-func leaseAlive(ctx context.Context, tx *catalog.Tx, lease int64) (bool, error) {
-	var n int
-	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM lease WHERE id = $1 AND state = 'live'`, lease).Scan(&n)
-	return n > 0, err
 }
