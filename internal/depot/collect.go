@@ -164,20 +164,11 @@ func (c *collector) begin(ctx context.Context) error {
 		c.rep.Epoch = c.epoch
 		return err
 	}
-	if err := c.d.InReserve(func() error { return d.fillEpochs(ctx, d.epoch.Load()-1) }); err != nil {
-		return err
-	}
-	c.token = catalog.NewID()
-	err := c.d.InReserve(func() error {
-		return d.db.Update(ctx, func(tx *catalog.Tx) error {
-			if _, err := tx.Exec(ctx, `UPDATE store SET epoch = epoch + 1, cycle_token = $1 WHERE id = 1`, c.token); err != nil {
-				return err
-			}
-			return tx.QueryRow(ctx, `SELECT epoch FROM store WHERE id = 1`).Scan(&c.epoch)
-		})
-	})
-	if err != nil {
-		return err
+	for begun := false; !begun; {
+		var err error
+		if begun, err = c.take(ctx); err != nil {
+			return err
+		}
 	}
 	c.rep.Epoch = c.epoch
 	if err := d.at("gc.begun"); err != nil {
@@ -185,7 +176,7 @@ func (c *collector) begin(ctx context.Context) error {
 	}
 	// The cycle before may have died between the two steps. Its own number is
 	// filled in only now: as long as it led, a blob there meant a rollback.
-	err = c.d.InReserve(func() error { return d.fillEpochs(ctx, c.epoch-1) })
+	err := d.InReserve(func() error { return d.fillEpochs(ctx, c.epoch-1) })
 	if err != nil {
 		return err
 	}
@@ -197,6 +188,34 @@ func (c *collector) begin(ctx context.Context) error {
 		return fmt.Errorf("begin cycle %d: %w", c.epoch, err)
 	}
 	return d.at("gc.epoch")
+}
+
+// take commits the next epoch and a new token. The blobs of all epochs but the
+// newest are there before, and the UPDATE tests that it still is the newest: so
+// never more than two lack theirs. False means that another collector was
+// faster.
+func (c *collector) take(ctx context.Context) (bool, error) {
+	d := c.d
+	var seen int64
+	err := d.db.View(ctx, func(tx *catalog.Tx) error {
+		return tx.QueryRow(ctx, `SELECT epoch FROM store WHERE id = 1`).Scan(&seen)
+	})
+	if err != nil {
+		return false, err
+	}
+	if err := d.InReserve(func() error { return d.fillEpochs(ctx, seen-1) }); err != nil {
+		return false, err
+	}
+	c.token, c.epoch = catalog.NewID(), seen+1
+	var n int64
+	err = d.InReserve(func() error {
+		return d.db.Update(ctx, func(tx *catalog.Tx) error {
+			var err error
+			n, err = tx.Exec(ctx, `UPDATE store SET epoch = $1, cycle_token = $2 WHERE id = 1 AND epoch = $3`, c.epoch, c.token, seen)
+			return err
+		})
+	})
+	return n == 1, err
 }
 
 // epochTaken decides what it means that the new epoch's blob was there: a
@@ -223,10 +242,8 @@ func (c *collector) leads(ctx context.Context) func(tx *catalog.Tx) error {
 }
 
 // epochsMissing is how many of the newest epochs must lack their blob before
-// the store is taken for an older copy. Two may be missing after crashes, as a
-// cycle fills in all but the newest before it begins, and one more while two
-// collectors begin at once.
-const epochsMissing = 4
+// the store is taken for an older copy: see collector.take.
+const epochsMissing = 3
 
 // checkStoreAge finds a store that is older than the ledger, as after a
 // restore of the store from a copy. A store that is younger by fewer cycles is
