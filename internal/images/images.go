@@ -61,6 +61,8 @@ type Service struct {
 	cards   map[string]int64      // cards made durable, not yet noted in the rows
 	reads   map[string]*readCount // not yet added to the rows
 
+	unfinished []func(context.Context) error // uploads whose failure could not be noted yet
+
 	stop context.CancelFunc
 	done sync.WaitGroup
 }

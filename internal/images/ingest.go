@@ -40,7 +40,7 @@ func (s *Service) Ingest(ctx context.Context, p kuva.Principal, id string, src S
 				return err
 			}
 			s.register(id, u)
-			return nil
+			return f.still(ctx) // deleted between the two
 		},
 		room:   func(need int64) (int64, error) { return f.room(ctx, need) },
 		still:  func() error { return f.still(ctx) },
@@ -314,18 +314,41 @@ func (f *filling) origin(img *catalog.Image) kuva.Origin {
 }
 
 // giveUp puts the image back to queued, with the reason. The sender may be
-// gone already, so this has time of its own. Where it fails, Recover does it.
+// gone already, so this has time of its own. Where the database refuses, for
+// want of room perhaps, it is tried again until it does not.
 func (f *filling) giveUp(why error, received int64) {
+	back := func(ctx context.Context) error {
+		return f.s.db.Update(ctx, func(tx *catalog.Tx) error {
+			was, err := catalog.LockImage(ctx, tx, f.id)
+			if err != nil || was.Deleted() || was.Lease != f.lease {
+				return err
+			}
+			return f.s.backToQueued(ctx, tx, f.p, was, why, received)
+		})
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	err := f.s.db.Update(ctx, func(tx *catalog.Tx) error {
-		was, err := catalog.LockImage(ctx, tx, f.id)
-		if err != nil || was.Deleted() || was.Lease != f.lease {
+	if err := back(ctx); err != nil {
+		f.s.log.Warn("put image back to queued", "image", f.id, "error", err)
+		f.s.mu.Lock()
+		f.s.unfinished = append(f.s.unfinished, back)
+		f.s.mu.Unlock()
+	}
+}
+
+// finish does what giveUp could not.
+func (s *Service) finish(ctx context.Context) error {
+	s.mu.Lock()
+	all := s.unfinished
+	s.unfinished = nil
+	s.mu.Unlock()
+	for i, back := range all {
+		if err := back(ctx); err != nil {
+			s.mu.Lock()
+			s.unfinished = append(s.unfinished, all[i:]...)
+			s.mu.Unlock()
 			return err
 		}
-		return f.s.backToQueued(ctx, tx, f.p, was, why, received)
-	})
-	if err != nil {
-		f.s.log.Warn("put image back to queued", "image", f.id, "error", err)
 	}
+	return nil
 }

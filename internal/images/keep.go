@@ -2,21 +2,20 @@ package images
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"kuva/internal/catalog"
+	"kuva/internal/depot"
 	"kuva/internal/job"
 )
 
-// How often the background work is done. A card follows its change within
+// sweepEvery is how often the background work is done. A card follows its change within
 // sweepEvery and the time that writing takes.
-const (
-	sweepEvery   = 2 * time.Second
-	recoverEvery = 30 * time.Second
-)
+const sweepEvery = 2 * time.Second
 
 // Start takes back what uploads of a crashed process held, and begins the
 // background work. jobs is the queue that was made with Handlers; it may be
@@ -44,8 +43,8 @@ func (s *Service) Close(ctx context.Context) error {
 func (s *Service) keep(ctx context.Context) {
 	t := time.NewTicker(sweepEvery)
 	defer t.Stop()
-	for n := 0; ; n++ {
-		s.tend(ctx, n%int(recoverEvery/sweepEvery) == 0 && n > 0)
+	for {
+		s.tend(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -54,21 +53,19 @@ func (s *Service) keep(ctx context.Context) {
 	}
 }
 
-func (s *Service) tend(ctx context.Context, recover bool) {
-	if err := s.flush(ctx); err != nil && ctx.Err() == nil {
-		s.log.Warn("note cards and reads", "error", err)
-	}
-	if s.depot.ReadOnly() != nil {
-		return
-	}
-	if err := s.sweepCards(ctx); err != nil && ctx.Err() == nil {
-		s.log.Warn("write cards", "error", err)
-	}
-	if !recover {
-		return
-	}
-	if err := s.Recover(ctx); err != nil && ctx.Err() == nil {
-		s.log.Warn("recover uploads", "error", err)
+func (s *Service) tend(ctx context.Context) {
+	for _, work := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"note cards and reads", s.flush},
+		{"end failed uploads", s.finish},
+		{"recover uploads", s.Recover},
+		{"write cards", s.sweepCards},
+	} {
+		if err := work.do(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, depot.ErrReadOnly) {
+			s.log.Warn(work.name, "error", err)
+		}
 	}
 }
 

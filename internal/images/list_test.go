@@ -337,15 +337,15 @@ func fill(tb testing.TB, db *catalog.DB, n int) (ids []string) {
 	tb.Helper()
 	base := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	r := rand.New(rand.NewPCG(3, 4))
-	for from := 0; from < n; from += 5000 {
+	for from := 0; from < n; from += 20_000 {
 		err := db.Update(context.Background(), func(tx *catalog.Tx) error {
-			for i := from; i < min(n, from+5000); i++ {
+			for i := from; i < min(n, from+20_000); i++ {
 				m := &catalog.Image{Image: kuva.Image{
-					ID: fmt.Sprintf("%08x-%04x-4000-8000-%012x", r.Uint32(), r.Uint32()&0xffff, i), Name: fmt.Sprintf("image %d", r.IntN(n)),
+					ID: fmt.Sprintf("%08x-%04x-4000-8000-%012x", i, r.Uint32()&0xffff, i), Name: fmt.Sprintf("image %d", r.IntN(n)),
 					Owner: fmt.Sprintf("p%d", r.IntN(1000)), Visibility: kuva.VisibilityPrivate, Status: kuva.StatusActive,
 					DiskFormat: "qcow2", ContainerFormat: "bare", Size: r.Int64N(1 << 30), VirtualSize: -1, MD5: strings.Repeat("a", 32),
 					HashAlgo: "sha512", HashValue: strings.Repeat("b", 128), Object: 0, Version: 1,
-					Properties: map[string]string{"os_distro": "debian", "os_version": "12", "hw_disk_bus": "virtio"},
+					Properties: map[string]string{"os_distro": "debian"},
 					CreatedAt:  base.Add(time.Duration(i) * time.Second), UpdatedAt: base,
 				}, CardVersion: 1}
 				every := n / 100
