@@ -122,6 +122,18 @@ func TestLeaseExpires(t *testing.T) {
 		if _, err := wr.Write(randomBytes(9<<20, 1)); err != nil {
 			t.Fatal(err)
 		}
+		// Each of the writer's transactions is a beat; wait for those on their way.
+		for quiet, last := 0, int64(-1); quiet < 10; time.Sleep(30 * time.Millisecond) {
+			var beat int64
+			if err := db.View(context.Background(), func(tx *catalog.Tx) error {
+				return tx.QueryRow(context.Background(), `SELECT beat FROM lease WHERE id = $1`, wr.Lease()).Scan(&beat)
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if quiet++; beat != last {
+				quiet, last = 0, beat
+			}
+		}
 		for _, jump := range []time.Duration{0, time.Hour, -10 * 365 * 24 * time.Hour, 10 * 365 * 24 * time.Hour} {
 			wall = wall.Add(jump)
 			if rep := w.mustCollect(CollectOptions{}); rep.Leases != 0 {
