@@ -87,7 +87,7 @@ func (c *collector) compareBatch(ctx context.Context, images []imageCards) ([]st
 		// The delete card goes last of all: an older card that is still there
 		// would bring the image back at a rebuild.
 		if card.Deleted && len(ic.older) == 0 {
-			gone, err := c.rootsGone(ctx, card.Object)
+			gone, err := c.rootsGone(ctx, key, card.Object)
 			if err != nil {
 				return nil, err
 			}
@@ -99,11 +99,13 @@ func (c *collector) compareBatch(ctx context.Context, images []imageCards) ([]st
 	return drop, nil
 }
 
-// rootsGone reports whether the object's recipes were deleted in an earlier
-// cycle.
-func (c *collector) rootsGone(ctx context.Context, object int64) (bool, error) {
+// rootsGone reports whether the object of a delete card was deleted in an
+// earlier cycle. An image that never had one keeps its card until a cycle after
+// the one that saw it first: a ledger restored from a copy of this very epoch
+// would go unnoticed, and only the card knows of the delete.
+func (c *collector) rootsGone(ctx context.Context, key string, object int64) (bool, error) {
 	if object == 0 {
-		return true, nil
+		return c.seenBefore(key), nil
 	}
 	var left int64
 	err := c.d.db.View(ctx, func(tx *catalog.Tx) error {
@@ -112,6 +114,32 @@ func (c *collector) rootsGone(ctx context.Context, object int64) (bool, error) {
 	})
 	return left == 0, err
 }
+
+// seenBefore notes a delete card and reports whether an earlier cycle of this
+// process did.
+func (c *collector) seenBefore(key string) bool {
+	k := &c.d.keep
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	first, ok := k.tombs[key]
+	switch {
+	case !ok && !c.opt.DryRun:
+		if k.tombs == nil || len(k.tombs) >= tombsMost {
+			k.tombs = map[string]int64{}
+		}
+		k.tombs[key] = c.epoch
+	case ok && first < c.epoch:
+		if !c.opt.DryRun {
+			delete(k.tombs, key)
+		}
+		return true
+	}
+	return false
+}
+
+// tombsMost bounds what the collector remembers of delete cards; those
+// forgotten wait for one cycle more.
+const tombsMost = 1 << 16
 
 func (c *collector) rolledBack(why string) error {
 	c.d.setReadOnly(why + ": the database was restored from an older copy; run `kuva depot rebuild --merge`")

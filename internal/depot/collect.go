@@ -31,8 +31,9 @@ type CollectOptions struct {
 type keeper struct {
 	mu     sync.Mutex
 	beats  map[int64]beatSeen
-	spent  atomic.Bool     // the store's reserve was given up
-	packed map[int64]int64 // packs that compaction found full enough, with their stamp then
+	spent  atomic.Bool      // the store's reserve was given up
+	tombs  map[string]int64 // delete cards of images without content, by the epoch that saw them first
+	packed map[int64]int64  // packs that compaction found full enough, with their stamp then
 }
 
 type beatSeen struct {
