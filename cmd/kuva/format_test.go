@@ -1,0 +1,61 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"kuva/api"
+)
+
+// Names of images are strangers' texts: no file comes to lie elsewhere, hides
+// or looks like a flag.
+func TestFileName(t *testing.T) {
+	for _, c := range []struct{ name, format, want string }{
+		{"debian-12", "qcow2", "debian-12.qcow2"},
+		{"debian-12.qcow2", "qcow2", "debian-12.qcow2"},
+		{"../../etc/passwd", "raw", "passwd.raw"},
+		{"..", "raw", "ID.raw"},
+		{".bashrc", "", "ID"},
+		{"-rf", "raw", "ID.raw"},
+		{"", "raw", "ID.raw"},
+		{"a\x1b[2Jb", "raw", "a?[2Jb.raw"},
+		{strings.Repeat("x", 250), "raw", "ID.raw"},
+	} {
+		if got := fileName(api.Image{ID: "ID", Name: c.name, DiskFormat: c.format}); got != c.want {
+			t.Errorf("%q as %s: got %q, want %q", c.name, c.format, got, c.want)
+		}
+	}
+}
+
+func TestFormatOf(t *testing.T) {
+	iso := make([]byte, 0x8006)
+	copy(iso[0x8001:], "CD001")
+	vdi := make([]byte, 0x48)
+	copy(vdi[0x40:], "\x7f\x10\xda\xbe")
+	for want, head := range map[string][]byte{
+		"qcow2": []byte("QFI\xfb\x00\x00\x00\x03"), "vmdk": []byte("KDMV\x01"), "vhdx": []byte("vhdxfile"), "vhd": []byte("conectix"),
+		"vdi": vdi, "iso": iso, "raw": nil,
+	} {
+		if got := formatOf(head); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if got := formatOf([]byte("QFI")); got != "raw" {
+		t.Errorf("three bytes: %s", got)
+	}
+}
+
+func TestProgressLine(t *testing.T) {
+	if got, want := progressLine("upload", 1<<30, 4<<30, 10*time.Second), "upload 1.0 GiB of 4.0 GiB (25 %), 102.4 MiB/s, 30s left"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := progressLine("upload", 1<<20, -1, time.Second), "upload 1.0 MiB, 1.0 MiB/s"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1536: "1.5 KiB", 1 << 62: "4.0 EiB"} {
+		if got := size(n); got != want {
+			t.Errorf("size(%d) = %q, want %q", n, got, want)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kuva/api"
+	"kuva/client"
+)
+
+func newImageUpload() *cobra.Command {
+	var cloud cloud
+	var n client.NewImage
+	var properties []string
+	var asJSON, quiet bool
+	cmd := &cobra.Command{
+		Use:   "upload FILE|-",
+		Short: "Make an image of a file",
+		Long: `Make an image and fill it with a file, or with standard input for "-". The name is
+the file's without its ending, the disk format is told by its first bytes, unless
+you say otherwise.
+
+The bytes are hashed on the way and compared with what the service says it keeps.
+If the upload fails, the image stays and can be filled again: name it with --id.`,
+		Example: `  kuva image upload debian-12.qcow2
+  kuva image upload disk.img --name web-1 --disk-format raw --property os_distro=debian
+  xz -dc disk.raw.xz | kuva image upload - --name web-2 --disk-format raw
+  kuva image upload debian-12.qcow2 --id 7a1b2c3d-0000-4000-8000-123456789abc`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if n.Properties, err = pairs(properties); err != nil {
+				return err
+			}
+			in, bytes, err := openSource(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			if err := guess(&n, in, args[0]); err != nil {
+				return err
+			}
+			c, err := cloud.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			img, err := queued(cmd, c, n)
+			if err != nil {
+				return judged(err)
+			}
+			p := newProgress(cmd, quiet, "upload", bytes)
+			img, err = upload(cmd, c, img, in, bytes, p)
+			p.end()
+			if err != nil {
+				return err
+			}
+			if quiet && !asJSON {
+				fmt.Fprintln(cmd.OutOrStdout(), img.ID)
+				return nil
+			}
+			return printImage(cmd.OutOrStdout(), img, asJSON)
+		},
+	}
+	f := cmd.Flags()
+	cloud.flags(f)
+	f.StringVar(&n.Name, "name", "", "`NAME` of the image (default: of the file)")
+	f.StringVar(&n.DiskFormat, "disk-format", "", "`FORMAT` of the file: raw, qcow2, vmdk, vdi, vhd, vhdx, iso (default: by its first bytes)")
+	f.StringVar(&n.ContainerFormat, "container-format", "bare", "`FORMAT` of what is around the disk")
+	f.StringVar(&n.Visibility, "visibility", "", "who may see it: `VISIBILITY` private, shared, community, public")
+	f.StringArrayVar(&n.Tags, "tag", nil, "`TAG`; may be given several times")
+	f.StringArrayVar(&properties, "property", nil, "`KEY=VALUE`; may be given several times")
+	f.Int64Var(&n.MinDisk, "min-disk", 0, "`GiB` of disk that a machine needs to boot it")
+	f.Int64Var(&n.MinRAM, "min-ram", 0, "`MiB` of memory that a machine needs to boot it")
+	f.BoolVar(&n.Protected, "protected", false, "keep it from being deleted")
+	f.StringVar(&n.ID, "id", "", "`ID` of a queued image to fill, or of the new one")
+	f.BoolVar(&asJSON, "json", false, "print the image as JSON")
+	f.BoolVarP(&quiet, "quiet", "q", false, "no progress; print the image's id only")
+	return cmd
+}
+
+// openSource opens what is to be uploaded; bytes is -1 where its length is
+// not known beforehand.
+func openSource(cmd *cobra.Command, name string) (in io.ReadCloser, bytes int64, err error) {
+	if name == "-" {
+		return io.NopCloser(cmd.InOrStdin()), -1, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a folder: name the file in it", name)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		// A disk's length is where it ends; a pipe has none.
+		if end, err := f.Seek(0, io.SeekEnd); err == nil && end > 0 {
+			_, err = f.Seek(0, io.SeekStart)
+			return f, end, err
+		}
+		return f, -1, nil
+	}
+	return f, info.Size(), nil
+}
+
+// guess fills in name and disk format.
+func guess(n *client.NewImage, in io.Reader, file string) error {
+	if n.Name == "" && file != "-" && n.ID == "" {
+		base := filepath.Base(file)
+		n.Name = strings.TrimSuffix(base, filepath.Ext(base))
+	}
+	if n.DiskFormat != "" {
+		return nil
+	}
+	at, ok := in.(io.ReaderAt)
+	if !ok || file == "-" {
+		if n.ID != "" {
+			return nil
+		}
+		return usagef("the format of standard input is not known: say --disk-format raw, qcow2, …")
+	}
+	head := make([]byte, 36<<10)
+	k, err := at.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) && k == 0 {
+		if n.ID != "" {
+			return nil
+		}
+		return usagef("the format of %s is not known: say --disk-format raw, qcow2, …", file)
+	}
+	n.DiskFormat = formatOf(head[:k])
+	return nil
+}
+
+// formatOf names a disk format by its magic; what has none is raw.
+func formatOf(head []byte) string {
+	for _, m := range []struct {
+		at            int
+		magic, format string
+	}{
+		{0, "QFI\xfb", "qcow2"},
+		{0, "KDMV", "vmdk"},
+		{0, "# Disk DescriptorFile", "vmdk"},
+		{0, "COWD", "vmdk"},
+		{0, "vhdxfile", "vhdx"},
+		{0, "conectix", "vhd"},
+		{0x40, "\x7f\x10\xda\xbe", "vdi"},
+		{0x8001, "CD001", "iso"},
+	} {
+		if end := m.at + len(m.magic); len(head) >= end && string(head[m.at:end]) == m.magic {
+			return m.format
+		}
+	}
+	return "raw"
+}
+
+// queued finds the image to fill, or makes it.
+func queued(cmd *cobra.Command, c *client.Client, n client.NewImage) (api.Image, error) {
+	if n.ID == "" {
+		return c.Create(cmd.Context(), n)
+	}
+	img, err := c.Show(cmd.Context(), n.ID)
+	switch {
+	case errors.Is(err, client.ErrNotFound):
+		return c.Create(cmd.Context(), n)
+	case err != nil:
+		return img, err
+	case img.Status != "queued":
+		return img, fmt.Errorf("image %s is %s: only a queued one can be filled", img.ID, img.Status)
+	}
+	for _, flag := range []string{"name", "disk-format", "container-format", "visibility", "tag", "property", "min-disk", "min-ram", "protected"} {
+		if cmd.Flags().Changed(flag) {
+			return img, usagef("image %s is there already and is filled as it is: leave --%s out", img.ID, flag)
+		}
+	}
+	return img, nil
+}
+
+func upload(cmd *cobra.Command, c *client.Client, img api.Image, in io.Reader, bytes int64, p *progress) (api.Image, error) {
+	done, err := c.Upload(cmd.Context(), img.ID, in, client.UploadOptions{
+		Size: bytes, Progress: func(sent int64) { p.at(sent, bytes) },
+	})
+	if err != nil {
+		return done, judged(fmt.Errorf("%w\nThe image stays queued. Fill it again with: kuva image upload FILE --id %s\nor give it up with: kuva image delete %[2]s", err, img.ID))
+	}
+	return done, nil
+}
