@@ -50,7 +50,7 @@ func (d *Depot) Compact(ctx context.Context) (Compacted, error) {
 		if len(victims) == 0 {
 			continue
 		}
-		if err := d.compactRound(ctx, victims, &rep); err != nil {
+		if err := d.compactRound(ctx, victims, tried, &rep); err != nil {
 			return rep, fmt.Errorf("compact: %w", err)
 		}
 	}
@@ -85,15 +85,16 @@ type compactor struct {
 	rep     *Compacted
 	lease   int64
 	victims []victim
+	tried   map[int64]bool // packs that this compaction is not to choose again
 	survey  *survey
 	moved   map[Loc]Loc    // of chunks, and of segments that stay as they are
 	anew    map[Loc]segRef // segments written anew, by their old place
 	outs    map[[2]int64]*packOut
 }
 
-func (d *Depot) compactRound(ctx context.Context, victims []victim, rep *Compacted) error {
+func (d *Depot) compactRound(ctx context.Context, victims []victim, tried map[int64]bool, rep *Compacted) error {
 	c := &compactor{
-		d: d, rep: rep, lease: catalog.NewID(), victims: victims,
+		d: d, rep: rep, lease: catalog.NewID(), victims: victims, tried: tried,
 		moved: map[Loc]Loc{}, anew: map[Loc]segRef{}, outs: map[[2]int64]*packOut{},
 	}
 	err := d.db.Update(ctx, func(tx *catalog.Tx) error { return d.insertLease(ctx, tx, c.lease, leaseCompaction) })
@@ -323,6 +324,7 @@ func (o *packOut) add(ctx context.Context, name Name, sealed []byte, plain uint3
 		if err != nil {
 			return Loc{}, err
 		}
+		o.c.tried[refs[0].ID] = true
 		if o.open, err = newPackWriter(ctx, o.c.d, refs[0], o.keys); err != nil {
 			return Loc{}, err
 		}

@@ -10,7 +10,7 @@ import (
 // victim is a pack to be rewritten.
 type victim struct {
 	ref   PackRef
-	bytes int64
+	bytes int64 // of its chunks
 	state string
 	most  int64 // of one edge: so much lives, as far as edges tell
 	sum   int64 // of all edges: so much may live
@@ -34,12 +34,14 @@ func (d *Depot) pickVictims(ctx context.Context, tried map[int64]bool) ([]victim
 	var all []victim
 	err := d.db.View(ctx, func(tx *catalog.Tx) error {
 		all = all[:0]
-		rows, err := tx.Query(ctx, `SELECT p.id, p.realm, p.key_id, p.epoch, p.state, p.bytes, MAX(e.bytes), SUM(e.bytes)
+		// What frames the chunks (header, index, trailer) is no garbage: the pack
+		// of a tiny object is mostly frame, and would be rewritten for ever.
+		rows, err := tx.Query(ctx, `SELECT p.id, p.realm, p.key_id, p.epoch, p.state, p.bytes - $2 - $3 * p.chunks, MAX(e.bytes), SUM(e.bytes)
 			FROM pack p JOIN recipe_pack e ON e.pack = p.id JOIN realm m ON m.id = p.realm AND m.state = 'active'
 			WHERE (p.state = 'draining' OR p.state = 'sealed' AND NOT EXISTS (SELECT 1 FROM lease_pack l WHERE l.pack = p.id)) AND NOT p.suspect
-			GROUP BY p.id, p.realm, p.key_id, p.epoch, p.state, p.bytes
-			HAVING p.state = 'draining' OR 2 * MAX(e.bytes) < p.bytes OR p.bytes < $1
-			ORDER BY p.realm, p.key_id, p.epoch, p.id`, d.cfg.PackSize/4)
+			GROUP BY p.id, p.realm, p.key_id, p.epoch, p.state, p.bytes, p.chunks
+			HAVING p.state = 'draining' OR 2 * MAX(e.bytes) < p.bytes - $2 - $3 * p.chunks OR p.bytes < $1
+			ORDER BY p.realm, p.key_id, p.epoch, p.id`, d.cfg.PackSize/4, packHeaderLen+trailerLen, packEntryLen)
 		if err != nil {
 			return err
 		}

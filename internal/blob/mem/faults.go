@@ -236,3 +236,29 @@ func (s *Store) change(key string, how func(copy []byte) ([]byte, error)) error 
 	}
 	return nil
 }
+
+// Stored is what the store holds at this moment, by key, with its size: no call, so
+// nothing fails, lags or settles by it.
+func (s *Store) Stored() map[string]int64 {
+	s.st.mu.Lock()
+	defer s.st.mu.Unlock()
+	sizes := make(map[string]int64, len(s.st.blobs))
+	for key, b := range s.st.blobs {
+		sizes[key] = int64(len(b))
+	}
+	return sizes
+}
+
+// Clone gives a store of its own with the same blobs, all of them listed, and without
+// faults or anything to come: what a copy of the bucket would hold.
+func (s *Store) Clone(seed uint64) *Store {
+	c := New(seed)
+	s.st.mu.Lock()
+	defer s.st.mu.Unlock()
+	for key, b := range s.st.blobs {
+		c.st.blobs[key] = b
+		c.st.listed[key] = int64(len(b))
+		c.st.used += int64(len(b))
+	}
+	return c
+}
