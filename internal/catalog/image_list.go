@@ -228,9 +228,18 @@ type branch struct {
 	member bool // the set is what is shared with the viewer
 }
 
+// unindexed is the visibility where an owner is asked for as well: without
+// statistics SQLite would go through all private images to find one owner's.
+const unindexed = "(i.visibility || '')"
+
 func (l *lister) branches(v Viewer) []branch {
 	q := &l.query
-	visibility := func(which string) branch { return branch{where: "i.visibility = '" + which + "'"} }
+	visibility := func(which string) branch {
+		if q.Owner != "" { // of one owner: its index, not that of all public images
+			return branch{where: unindexed + " = '" + which + "'"}
+		}
+		return branch{where: "i.visibility = '" + which + "'"}
+	}
 	if v.Admin {
 		switch q.Visibility {
 		case "all":
@@ -238,7 +247,7 @@ func (l *lister) branches(v Viewer) []branch {
 		case "":
 			all := []branch{visibility("public"), visibility("shared"), visibility("private")}
 			if v.Project != "" {
-				all = append(all, branch{where: "i.visibility = 'community' AND i.owner = " + l.arg(v.Project)})
+				all = append(all, branch{where: unindexed + " = 'community' AND i.owner = " + l.arg(v.Project)})
 			}
 			return all
 		}
@@ -261,7 +270,9 @@ func (l *lister) branches(v Viewer) []branch {
 	me := l.arg(v.Project)
 	own := branch{where: "i.owner = " + me}
 	foreign := func(which string) branch {
-		return branch{where: "i.visibility = '" + which + "' AND i.owner <> " + me}
+		b := visibility(which)
+		b.where += " AND i.owner <> " + me
+		return b
 	}
 	member := func() branch {
 		b := branch{member: true, where: "m.project = " + me + " AND i.visibility = 'shared' AND i.owner <> " + me}
@@ -280,10 +291,10 @@ func (l *lister) branches(v Viewer) []branch {
 	case "all":
 		return []branch{own, foreign("public"), foreign("community"), member()}
 	case "shared":
-		own.where += " AND i.visibility = 'shared'"
+		own.where += " AND " + unindexed + " = 'shared'"
 		return []branch{own, member()}
 	}
-	own.where += " AND i.visibility = 'private'"
+	own.where += " AND " + unindexed + " = 'private'"
 	return []branch{own}
 }
 
