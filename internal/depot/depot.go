@@ -162,6 +162,9 @@ func (d *Depot) begin(ctx context.Context) error {
 		return err
 	}
 	b, err := blob.Get(ctx, d.store, "store", 4096)
+	if isNotFound(err) {
+		return d.finishStore(ctx, id)
+	}
 	if err != nil {
 		return fmt.Errorf("the database knows a store, the store's own id: %w", err)
 	}
@@ -169,6 +172,24 @@ func (d *Depot) begin(ctx context.Context) error {
 		return errors.New("the store belongs to another database; give each data directory its own")
 	}
 	return nil
+}
+
+// finishStore writes the id into a store that has none, where a crash came
+// between beginStore's two steps. A database that has ever used its store has a
+// realm: then the store is missing, or another folder is in its place, and a
+// new id would hide it.
+func (d *Depot) finishStore(ctx context.Context, id string) error {
+	var realms int64
+	err := d.db.View(ctx, func(tx *catalog.Tx) error {
+		return tx.QueryRow(ctx, `SELECT COUNT(*) FROM realm`).Scan(&realms)
+	})
+	if err != nil {
+		return err
+	}
+	if realms > 0 {
+		return errors.New("the database knows a store, and none is here: mount it, or bring it back from its copy")
+	}
+	return blob.Put(ctx, d.store, "store", []byte(storeBlob(id)))
 }
 
 func storeBlob(id string) string { return "kuva store 1 " + id + "\n" }
@@ -185,6 +206,7 @@ func (d *Depot) beginStore(ctx context.Context) error {
 	}
 	id := fmt.Sprintf("%016x%016x", catalog.NewID(), catalog.NewID())
 	// The row first: a crash between the two must not look like a lost database.
+	// The next start then finds the row alone (finishStore).
 	err = d.db.Update(ctx, func(tx *catalog.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO store (id, store_id, epoch, cycle_token) VALUES (1, $1, 1, 0)`, id)
 		return err
