@@ -93,6 +93,13 @@ func (s *Service) Bootstrap(ctx context.Context, password Secret) (Bootstrapped,
 	return out, nil
 }
 
+// Empty tells whether Bootstrap has yet to make the first user. Where several
+// nodes start at once, another may do so in the next moment.
+func (s *Service) Empty(ctx context.Context) (bool, error) {
+	there, _, err := s.firstUser(ctx)
+	return !there, err
+}
+
 func insertRoles(ctx context.Context, tx *catalog.Tx) error {
 	for _, name := range ladder {
 		if _, err := tx.Exec(ctx, `INSERT INTO role (id, name) VALUES ($1, $2) ON CONFLICT DO NOTHING`, RoleID(name), name); err != nil {

@@ -182,6 +182,7 @@ func (c *Config) checkListener() error {
 func (c *Config) storeDir() string   { return filepath.Join(c.Data, "store") }
 func (c *Config) keyDir() string     { return filepath.Join(c.Data, "keys") }
 func (c *Config) cloudsFile() string { return filepath.Join(c.Data, "clouds.yaml") }
+func (c *Config) draftFile() string  { return filepath.Join(c.Data, "clouds.yaml.first") }
 func (c *Config) nodeFile() string   { return filepath.Join(c.Data, "node") }
 func (c *Config) lockFile() string   { return filepath.Join(c.Data, "serve.lock") }
 

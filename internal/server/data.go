@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/goccy/go-yaml"
 	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 
@@ -69,27 +71,79 @@ func writeFile(path, content string) error {
 
 // firstStart makes the first administrator and the file that lets clients log
 // in at once. Later starts only keep the file's address right.
+//
+// The file comes before the administrator, under another name: a crash between
+// the two would otherwise leave one whose password nobody knows.
 func (s *Server) firstStart(ctx context.Context, opt Options) error {
-	b, err := s.identity.Bootstrap(ctx, identity.Secret(opt.AdminPassword))
+	empty, err := s.identity.Empty(ctx)
 	if err != nil {
 		return fmt.Errorf("first administrator: %w", err)
 	}
-	if b.Differs {
-		fmt.Fprintln(s.announce, "KUVA_ADMIN_PASSWORD is not the password of the user admin and was not set: change it with `openstack user password set`")
+	if empty {
+		password := opt.AdminPassword
+		if password == "" {
+			password = rand.Text()
+		}
+		if err := writeFile(s.cfg.draftFile(), fmt.Sprintf(cloudsText, s.URL(), password)); err != nil {
+			return fmt.Errorf("clouds.yaml: %w", err)
+		}
+		b, err := s.identity.Bootstrap(ctx, identity.Secret(password))
+		if err != nil {
+			return fmt.Errorf("first administrator: %w", err)
+		}
+		if b.Created && opt.AdminPassword == "" {
+			fmt.Fprintf(s.announce, "The first start made the user admin with the password %s (shown only now)\n", password)
+		}
+	} else if opt.AdminPassword != "" {
+		b, err := s.identity.Bootstrap(ctx, identity.Secret(opt.AdminPassword))
+		if err != nil {
+			return fmt.Errorf("first administrator: %w", err)
+		}
+		if b.Differs {
+			fmt.Fprintln(s.announce, "KUVA_ADMIN_PASSWORD is not the password of the user admin and was not set: change it with `openstack user password set`")
+		}
 	}
-	if !b.Created {
-		return s.moveClouds()
-	}
-	password := opt.AdminPassword
-	if password == "" {
-		password = b.Password.Reveal()
-		fmt.Fprintf(s.announce, "The first start made the user admin with the password %s (shown only now)\n", password)
-	}
-	if err := writeFile(s.cfg.cloudsFile(), fmt.Sprintf(cloudsText, s.URL(), password)); err != nil {
+	if err := s.adoptDraft(ctx); err != nil {
 		return fmt.Errorf("clouds.yaml: %w", err)
 	}
+	return s.moveClouds()
+}
+
+// adoptDraft gives the file of the first start its name, if it is there and
+// true: another node may have made the administrator with another password.
+func (s *Server) adoptDraft(ctx context.Context) error {
+	text, err := os.ReadFile(s.cfg.draftFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var draft struct {
+		Clouds struct {
+			Kuva struct {
+				Auth struct {
+					Password string `yaml:"password"`
+				} `yaml:"auth"`
+			} `yaml:"kuva"`
+		} `yaml:"clouds"`
+	}
+	if err := yaml.Unmarshal(text, &draft); err != nil {
+		return err
+	}
+	password := draft.Clouds.Kuva.Auth.Password
+	b, err := s.identity.Bootstrap(ctx, identity.Secret(password))
+	if err != nil {
+		return err
+	}
+	if password == "" || b.Differs {
+		return os.Remove(s.cfg.draftFile())
+	}
+	if err := os.Rename(s.cfg.draftFile(), s.cfg.cloudsFile()); err != nil {
+		return err
+	}
 	fmt.Fprintf(s.announce, "Log in with:  export OS_CLIENT_CONFIG_FILE=%s OS_CLOUD=kuva\n", s.cfg.cloudsFile())
-	return nil
+	return syncDir(s.cfg.Data)
 }
 
 const cloudsText = `# Made by kuva at its first start. Whoever reads it is administrator.
