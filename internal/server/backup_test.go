@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kuva"
+	"kuva/internal/catalog"
 	"kuva/internal/depot"
 	"kuva/internal/images"
 )
@@ -95,6 +96,22 @@ func (x *site) delete(id string) {
 	x.must(x.s.images.Delete(context.Background(), x.who, id))
 }
 
+// settle waits until the rows say that all cards are durable.
+func (x *site) settle() {
+	x.t.Helper()
+	for range 200 {
+		var n int
+		x.must(x.s.db.View(context.Background(), func(tx *catalog.Tx) error {
+			return tx.QueryRow(context.Background(), `SELECT COUNT(*) FROM image WHERE card_version < version`).Scan(&n)
+		}))
+		if n == 0 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	x.t.Fatal("cards stay behind their images")
+}
+
 // collect runs cycles as `kuva depot gc` does.
 func (x *site) collect(cycles int) {
 	x.t.Helper()
@@ -138,10 +155,10 @@ func restored(t *testing.T, backup string) *site {
 	if err != nil || len(rep.Missing) > 0 {
 		t.Fatalf("%v, missing %q", err, rep.Missing)
 	}
-	x := startSite(t, data)
-	if err := x.s.depot.ReadOnly(); err != nil {
-		t.Fatal(err)
-	}
+	x := &site{t: t, cfg: Config{Data: data}}
+	x.scrub() // before anything is mended
+	x = startSite(t, data)
+	x.must(x.s.depot.ReadOnly())
 	x.upload("after the restore", []byte("x"))
 	x.collect(2)
 	x.scrub()
@@ -194,8 +211,10 @@ func TestBackupWhileThingsHappen(t *testing.T) {
 		}, "other", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting for cards
 			x := startSite(t, filepath.Join(t.TempDir(), "data"))
 			idA, idB := x.upload("a", a), x.upload("b", b)
+			x.settle()
 			to := filepath.Join(t.TempDir(), "backup")
 			once := sync.OnceFunc(func() { c.happen(x, idA, idB) })
 			x.backup(to, BackupOptions{passed: func(point string) {
