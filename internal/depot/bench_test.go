@@ -2,8 +2,10 @@ package depot
 
 import (
 	"context"
+	"errors"
 	"io"
 	mrand "math/rand/v2"
+	"os"
 	"runtime"
 	"sync"
 	"syscall"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"kuva/internal/blob/dir"
+	"kuva/internal/catalog"
 	"kuva/internal/catalog/catalogtest"
 )
 
@@ -104,6 +107,97 @@ func BenchmarkReadAt4K(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkStoreDisk stores the disk and then the snapshot that the
+// environment names (raw files): CPU seconds and bytes in the store of each,
+// to be compared with a backup program's.
+func BenchmarkStoreDisk(b *testing.B) {
+	var paths []string
+	for _, name := range []string{"KUVA_BENCH_DISK", "KUVA_BENCH_SNAPSHOT"} {
+		path := os.Getenv(name)
+		if path == "" {
+			b.Skip("not run: " + name + " names no raw disk")
+		}
+		paths = append(paths, path)
+	}
+	for range b.N {
+		w := benchWorld(b)
+		for i, path := range paths {
+			f, err := os.Open(path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			cpu := cpuSeconds()
+			wr, err := w.Create(context.Background(), CreateOptions{Project: "p", Kind: KindDisk})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := storeSparse(wr, f); err != nil {
+				b.Fatal(err)
+			}
+			o, err := wr.Commit(Digests{}, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			_ = f.Close()
+			what := []string{"disk", "snapshot"}[i]
+			b.ReportMetric(cpuSeconds()-cpu, "CPU-s-"+what)
+			b.ReportMetric(float64(o.Fresh)/(1<<20), "MiB-"+what)
+		}
+	}
+}
+
+// storeSparse writes a file and skips its holes, as every reader of raw disks
+// does.
+func storeSparse(wr *Writer, f *os.File) error {
+	const seekData, seekHole = 3, 4 // lseek(2)
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	for at := int64(0); at < info.Size(); {
+		data, err := f.Seek(at, seekData)
+		if errors.Is(err, syscall.ENXIO) {
+			data = info.Size() // no data behind at
+		} else if err != nil {
+			return err
+		}
+		if err := wr.Skip(data - at); err != nil || data == info.Size() {
+			return err
+		}
+		if at, err = f.Seek(data, seekHole); err != nil {
+			return err
+		}
+		if _, err := wr.ReadFrom(io.NewSectionReader(f, data, at-data)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// BenchmarkLedger says how many bytes of SQL a TiB of stored bytes costs.
+func BenchmarkLedger(b *testing.B) {
+	w, p := benchWorld(b), randomBytes(benchSize, 1)
+	size := func() (n int64) {
+		err := w.db.View(context.Background(), func(tx *catalog.Tx) error {
+			return tx.QueryRow(context.Background(), `SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()`).Scan(&n)
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return n
+	}
+	before := size()
+	for range b.N {
+		salt := mrand.Uint64()
+		for i := 0; i < len(p); i += 4096 {
+			p[i], p[i+1], p[i+2] = byte(salt), byte(salt>>8), byte(salt>>16)
+		}
+		w.put("p", p)
+	}
+	tib := float64(b.N) * benchSize / (1 << 40)
+	b.ReportMetric(float64(size()-before)/tib/(1<<20), "MiB-of-SQL/TiB")
 }
 
 // TestMemoryOfWriters: 16 uploads at once hold at most 10 MiB each above the

@@ -395,4 +395,3 @@ func (m *matcher) keepOwn(name Name, loc Loc) {
 	}
 	m.written[name] = loc
 }
-

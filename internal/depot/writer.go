@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"sync"
 
@@ -148,6 +149,10 @@ func (w *Writer) Size() int64 { return w.cut.Offset() }
 
 // Write takes the next bytes. It blocks while the store is slower.
 func (w *Writer) Write(p []byte) (int, error) { return w.cut.Write(p) }
+
+// ReadFrom implements io.ReaderFrom: it reads straight into the buffers of
+// chunks.
+func (w *Writer) ReadFrom(r io.Reader) (int64, error) { return w.cut.ReadFrom(r) }
 
 // Skip takes n bytes of zeros.
 func (w *Writer) Skip(n int64) error { return w.cut.Zeros(n) }
