@@ -38,12 +38,12 @@ func newProgress(cmd *cobra.Command, quiet bool, verb string, total int64) *prog
 }
 
 func newBar(out io.Writer, verb string, total int64) *progress {
-	p := mpb.New(mpb.WithOutput(out), mpb.WithWidth(40), mpb.WithAutoRefresh())
+	p := mpb.New(mpb.WithOutput(out), mpb.WithWidth(30), mpb.WithAutoRefresh())
+	began := time.Now()
 	bar := p.AddBar(max(total, 0),
-		mpb.PrependDecorators(decor.Name(verb+" ")),
-		mpb.AppendDecorators(
-			decor.CountersKibiByte("% .1f / % .1f "), decor.AverageSpeed(decor.SizeB1024(0), "% .1f "), decor.AverageETA(decor.ET_STYLE_GO),
-		))
+		mpb.PrependDecorators(decor.Any(func(s decor.Statistics) string {
+			return progressLine(verb, s.Current, s.Total, time.Since(began)) + " "
+		})))
 	return &progress{
 		at: func(done, total int64) {
 			if total >= 0 {
