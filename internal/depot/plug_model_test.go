@@ -25,11 +25,13 @@ import (
 type plug struct {
 	mu     sync.Mutex
 	n      int
-	cutAt  int            // event at which the power goes; 0: it stays
-	failAt int            // event whose call fails; of an event after it: it took effect
-	during map[int]func() // what others do at an event; put off past open transactions
+	cutAt  int               // event at which the power goes; 0: it stays
+	failAt int               // event whose call fails; of an event after it: it took effect
+	during map[int]func()    // what others do at an event; put off past open transactions
+	named  map[string]func() // the same, once, at an event of this name
 	due    []func()
-	aside  int // others act: their COMMITs are not this process's
+	aside  int  // others act: their COMMITs are not this process's
+	done   bool // only what took effect counts: between two of those nothing lasting happens
 	cut    bool
 	where  string
 	points map[string]int // how often each event came
@@ -49,6 +51,10 @@ func (p *plug) event(what string, sql bool) error {
 		p.mu.Unlock()
 		return nil
 	}
+	if p.done && !strings.HasSuffix(what, " done") {
+		p.mu.Unlock()
+		return nil
+	}
 	p.n++
 	if p.points != nil {
 		p.points[what]++
@@ -63,6 +69,10 @@ func (p *plug) event(what string, sql bool) error {
 		p.where = what
 	}
 	if f := p.during[p.n]; f != nil {
+		p.due = append(p.due, f)
+	}
+	if f := p.named[what]; f != nil && p.aside == 0 {
+		delete(p.named, what)
 		p.due = append(p.due, f)
 	}
 	var now []func()
@@ -162,6 +172,9 @@ func (s *plugged) ReadAt(ctx context.Context, key string, p []byte, off int64) (
 	if err := s.dead(); err != nil {
 		return 0, err
 	}
+	if s.p.waitsFor("read " + class(key)) {
+		_ = s.p.event("read "+class(key), false)
+	}
 	return s.Store.ReadAt(ctx, key, p, off)
 }
 
@@ -213,3 +226,11 @@ var wireSQLite = sync.OnceFunc(func() {
 		return nil
 	})
 })
+
+// waitsFor says whether something is to happen at an event of this name. Reads
+// are no events otherwise: nothing lasting happens in them.
+func (p *plug) waitsFor(what string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.named[what] != nil && p.aside == 0
+}

@@ -73,6 +73,7 @@ type state struct {
 type effect struct {
 	due  int64
 	what func(*state)
+	list bool // the store's own doing: no process that dies keeps it from coming
 }
 
 // New gives an empty store without faults. seed decides all that is drawn.
@@ -94,7 +95,7 @@ func (s *Store) Crash() *Store {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
 	s.dead = true
-	s.st.later = slices.DeleteFunc(s.st.later, func(effect) bool { return s.st.rnd.IntN(2) == 0 })
+	s.st.later = slices.DeleteFunc(s.st.later, func(e effect) bool { return !e.list && s.st.rnd.IntN(2) == 0 })
 	s.st.next = nil
 	return &Store{st: s.st}
 }
@@ -157,11 +158,16 @@ func (st *state) settle(now int64) {
 }
 
 func (st *state) at(delay int, what func(*state)) {
+	st.later = append(st.later, effect{due: st.calls + int64(delay), what: what})
+}
+
+// show changes what listings show, at once or later.
+func (st *state) show(delay int, what func(*state)) {
 	if delay <= 0 {
 		what(st)
 		return
 	}
-	st.later = append(st.later, effect{st.calls + int64(delay), what})
+	st.later = append(st.later, effect{due: st.calls + int64(delay), what: what, list: true})
 }
 
 // store is what a Put does when it gets there: it never replaces.
@@ -186,7 +192,7 @@ func (st *state) store(key string, b []byte, listLag int) error {
 	}
 	st.used += int64(len(b))
 	st.blobs[key] = b
-	st.at(listLag, func(st *state) {
+	st.show(listLag, func(st *state) {
 		if _, ok := st.blobs[key]; ok {
 			st.listed[key] = int64(len(b))
 		}
@@ -201,7 +207,7 @@ func (st *state) remove(key string, listLag int) {
 	}
 	st.used -= int64(len(b))
 	delete(st.blobs, key)
-	st.at(listLag, func(st *state) {
+	st.show(listLag, func(st *state) {
 		if _, ok := st.blobs[key]; !ok {
 			delete(st.listed, key)
 		}
