@@ -162,3 +162,10 @@ const MaxProblems = 100
 
 // Clean tells that neither errors nor leaks were found.
 func (r *Report) Clean() bool { return r.Errors == 0 && r.Leaks == 0 }
+
+// Detail is a fact about a file beside what a Disk says, for people: version,
+// cluster size, compression, the name of a backing file.
+type Detail struct{ Key, Value string }
+
+// Detailer is a Disk that has details to tell.
+type Detailer interface{ Details() []Detail }
