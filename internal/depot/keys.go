@@ -68,7 +68,6 @@ type realms struct {
 	mu        sync.Mutex
 	byProject map[string]*realm
 	keys      map[[2]int64]*realmKeys
-	platform  *realm
 }
 
 // realmOf returns the project's realm, made at first use; project "" is the
