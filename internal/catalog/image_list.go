@@ -228,53 +228,48 @@ type branch struct {
 	member bool // the set is what is shared with the viewer
 }
 
-// unindexed is the visibility where an owner is asked for as well: without
-// statistics SQLite would go through all private images to find one owner's.
-const unindexed = "(i.visibility || '')"
+// visibilities in the order of the branches.
+var visibilities = []string{"public", "shared", "private", "community"}
 
+// branches splits what the viewer may see into sets, each of which is one
+// stretch of one index: by visibility, or by owner and visibility. No set is
+// found by leaving rows of another out: whoever has a million private images
+// waits no longer for the public ones.
 func (l *lister) branches(v Viewer) []branch {
 	q := &l.query
-	visibility := func(which string) branch {
-		if q.Owner != "" { // of one owner: its index, not that of all public images
-			return branch{where: unindexed + " = '" + which + "'"}
+	of := func(which ...string) (out []branch) {
+		for _, w := range which {
+			out = append(out, branch{where: "i.visibility = '" + w + "'"})
 		}
-		return branch{where: "i.visibility = '" + which + "'"}
+		return out
+	}
+	own := func(which ...string) []branch {
+		if v.Project == "" {
+			return nil
+		}
+		out, me := of(which...), l.arg(v.Project)
+		for i := range out {
+			out[i].where += " AND i.owner = " + me
+		}
+		return out
 	}
 	if v.Admin {
 		switch q.Visibility {
 		case "all":
+			if q.Owner != "" { // of one owner: its index, not that of all images
+				return of(visibilities...)
+			}
 			return []branch{{where: "0 = 0"}}
 		case "":
-			all := []branch{visibility("public"), visibility("shared"), visibility("private")}
-			if v.Project != "" {
-				all = append(all, branch{where: unindexed + " = 'community' AND i.owner = " + l.arg(v.Project)})
-			}
-			return all
+			return append(of("public", "shared", "private"), own("community")...)
 		}
-		return []branch{visibility(q.Visibility)}
+		return of(q.Visibility)
 	}
-	if v.Project == "" {
-		switch q.Visibility {
-		case "", "public":
-			return []branch{visibility("public")}
-		case "community":
-			return []branch{visibility("community")}
-		case "all":
-			return []branch{visibility("public"), visibility("community")}
+	member := func() []branch {
+		if v.Project == "" {
+			return nil
 		}
-		return nil
-	}
-	if q.Visibility == "public" || q.Visibility == "community" {
-		return []branch{visibility(q.Visibility)}
-	}
-	me := l.arg(v.Project)
-	own := branch{where: "i.owner = " + me}
-	foreign := func(which string) branch {
-		b := visibility(which)
-		b.where += " AND i.owner <> " + me
-		return b
-	}
-	member := func() branch {
+		me := l.arg(v.Project)
 		b := branch{member: true, where: "m.project = " + me + " AND i.visibility = 'shared' AND i.owner <> " + me}
 		switch status := q.MemberStatus; status {
 		case "all":
@@ -283,19 +278,19 @@ func (l *lister) branches(v Viewer) []branch {
 		default:
 			b.where += " AND m.status = " + l.arg(status)
 		}
-		return b
+		return []branch{b}
 	}
 	switch q.Visibility {
 	case "":
-		return []branch{own, foreign("public"), member()}
+		return slices.Concat(of("public"), own("shared", "private", "community"), member())
 	case "all":
-		return []branch{own, foreign("public"), foreign("community"), member()}
+		return slices.Concat(of("public", "community"), own("shared", "private"), member())
 	case "shared":
-		own.where += " AND " + unindexed + " = 'shared'"
-		return []branch{own, member()}
+		return slices.Concat(own("shared"), member())
+	case "private":
+		return own("private")
 	}
-	own.where += " AND " + unindexed + " = 'private'"
-	return []branch{own}
+	return of(q.Visibility)
 }
 
 // build returns the statement, "" where no image can be seen.

@@ -67,6 +67,9 @@ func checkPlan(ctx context.Context, t *testing.T, tx *Tx, text string, args []an
 		t.Errorf("an owner's images are not found by owner:\n%s\n%s", text, strings.Join(plan, "\n"))
 	}
 	for _, line := range plan {
+		if strings.Contains(line, "INDEX image_owner") && !strings.Contains(line, "(owner=? AND visibility=?") {
+			t.Errorf("goes through all images of an owner to find those of one visibility:\n%s\n%s", text, strings.Join(plan, "\n"))
+		}
 		switch {
 		case strings.HasPrefix(line, "SCAN i"), strings.HasPrefix(line, "SEARCH i ") && !strings.Contains(line, "USING"),
 			strings.HasPrefix(line, "SCAN m"), strings.HasPrefix(line, "SCAN image"):

@@ -40,8 +40,8 @@ CREATE TABLE image (
 );
 -- Lists are scans of these, from the marker on, until the page is full: one
 -- pair a question (whose, which visibility, all), by age and by name.
-CREATE INDEX image_owner ON image (owner, hidden, created_at, id) WHERE deleted_at = 0;
-CREATE INDEX image_owner_name ON image (owner, hidden, name, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_owner ON image (owner, visibility, hidden, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_owner_name ON image (owner, visibility, hidden, name, created_at, id) WHERE deleted_at = 0;
 CREATE INDEX image_visibility ON image (visibility, hidden, created_at, id) WHERE deleted_at = 0;
 CREATE INDEX image_visibility_name ON image (visibility, hidden, name, created_at, id) WHERE deleted_at = 0;
 CREATE INDEX image_all ON image (hidden, created_at, id) WHERE deleted_at = 0;
