@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -136,6 +137,7 @@ func writeStream(t *testing.T, f *disk.Format, v Variant, src disk.Disk, file st
 	if err != nil || int64(len(b)) != n {
 		t.Fatalf("%d bytes written, %d in the file, %v", n, len(b), err)
 	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(5)) // workers follow it
 	var pipe bytes.Buffer
 	if s, err = f.Stream(t.Context(), src, v.Settings); err != nil {
 		t.Fatal(err)

@@ -9,13 +9,13 @@ import (
 	"kuva/disk/internal/blockmap"
 )
 
-// LayoutVersion counts the layouts that Layout and NewStream have had. Version
+// LayoutVersion counts the layouts that Layout and Stream have had. Version
 // 1, in clusters:
 //
 //	header │ data in the order of the disk │ L2 tables │ L1 │ refcount blocks │ refcount table
 //
 // Tables come behind the data, so that a file can be written in one pass when
-// it is not known beforehand which clusters are zero, or how short they get.
+// it is not known beforehand how much there will be. Stream draws its own.
 const LayoutVersion = 1
 
 const (
@@ -106,7 +106,12 @@ func newPlan(ctx context.Context, d disk.Disk, s settings) (*plan, error) {
 func (p *plan) place(dataClusters int64) error {
 	p.tables = p.data.Coarse(p.perL2)
 	p.l2At = 1 + dataClusters
-	p.l1At = p.l2At + p.tables.Count()
+	return p.placeTail(p.tables.Count())
+}
+
+// placeTail puts the rest behind so many clusters of L2 tables from l2At on.
+func (p *plan) placeTail(l2 int64) error {
+	p.l1At = p.l2At + l2
 	p.blocksAt = p.l1At + clusters(p.l1*8, p.cluster)
 	// The refcount blocks count themselves and their table: go on until the
 	// numbers stay.

@@ -1,6 +1,11 @@
 package blocks
 
-import "kuva/disk"
+import (
+	"maps"
+	"slices"
+
+	"kuva/disk"
+)
 
 // Places finds blocks of one length that lie in the way of each other in a
 // file. It keeps four bytes for each stretch of that length, in pages that are
@@ -53,6 +58,22 @@ func (s *Places) get(bucket int64) uint32 {
 		return p[bucket%placesPage]
 	}
 	return 0
+}
+
+// Gaps counts the blocks of Len that would fit between the claimed ones, from
+// start to end.
+func (s *Places) Gaps(start, end int64) (n int64) {
+	for _, no := range slices.Sorted(maps.Keys(s.pages)) {
+		for i, v := range s.pages[no] {
+			if v == 0 {
+				continue
+			}
+			at := (no*placesPage+int64(i))*s.Len + int64(v-1)
+			n += max(0, at-start) / s.Len
+			start = at + s.Len
+		}
+	}
+	return n + max(0, end-start)/s.Len
 }
 
 // Free gives the memory back to the budget.

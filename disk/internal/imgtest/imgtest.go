@@ -5,9 +5,11 @@ package imgtest
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"math/rand/v2"
@@ -385,4 +387,28 @@ func FromQemu(t testing.TB, d disk.Disk, qemuFormat, options string) string {
 	}
 	Run(t, args...)
 	return path
+}
+
+// Golden compares the SHA-256 of a layout with the one that is kept in
+// testdata/NAME.sha256, since a released layout never changes. With the
+// environment variable UPDATE=1 it is written anew.
+func Golden(t testing.TB, name string, b []byte) {
+	t.Helper()
+	sum := fmt.Sprintf("%x\n", sha256.Sum256(b))
+	path := filepath.Join("testdata", name+".sha256")
+	if os.Getenv("UPDATE") == "1" {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(sum), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum != string(want) {
+		t.Errorf("%s: other bytes than LayoutVersion promises: %s", name, sum)
+	}
 }
