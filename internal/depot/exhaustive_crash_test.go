@@ -174,7 +174,7 @@ func (y *yard) cutEverywhere(t *testing.T, s []kind) int {
 		y.recover(0)
 		y.check()
 		y.checkBytes(y.Depot)
-		if cut%8 == len(s) { // what is left is known and goes
+		if cut%12 == 4*len(s)-1 { // what is left is known and goes
 			y.quiesce(true)
 		}
 		if cut > 1000 {

@@ -57,19 +57,21 @@ func (r *rebuilder) insertImages(ctx context.Context, cards []Card) error {
 func (r *rebuilder) readImages(ctx context.Context) error {
 	return r.d.db.View(ctx, func(tx *catalog.Tx) error {
 		r.ledger, r.orphans = map[string]int64{}, map[string]bool{}
-		rows, err := tx.Query(ctx, `SELECT id, version, card_version, deleted_at FROM image`)
+		rows, err := tx.Query(ctx, `SELECT id, version, card_version, object, deleted_at FROM image`)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		for rows.Next() {
 			var id string
-			var version, card, deleted int64
-			if err := rows.Scan(&id, &version, &card, &deleted); err != nil {
+			var version, card, object, deleted int64
+			if err := rows.Scan(&id, &version, &card, &object, &deleted); err != nil {
 				return err
 			}
 			r.ledger[id] = version
-			if card > 0 && deleted == 0 {
+			// Content was durable before its row: so was the card, soon after,
+			// even if the copy of the database is of the moment between.
+			if (card > 0 || object != 0) && deleted == 0 {
 				r.orphans[id] = true
 			}
 		}

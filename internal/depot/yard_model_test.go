@@ -52,10 +52,10 @@ type yard struct {
 	faults mem.Faults
 	copy   string // of the ledger, "" if there is none
 
-	base      *mem.Store // store and ledger as a first start leaves them
-	baseKeys  map[string]int64
-	seed      uint64
-	lastWhere string
+	base     *mem.Store // store and ledger as a first start leaves them
+	baseKeys map[string]int64
+	seed     uint64
+	filling  int // histories for which nothing is given back
 }
 
 // judge is what *testing.T and *rapid.T have in common.
@@ -70,6 +70,7 @@ type judge interface {
 type modelImage struct {
 	id, project string
 	content     []int
+	raw         []byte // instead of content
 	ref         int64
 	states      []modelState
 	row         int64 // version that the ledger has, 0: no row
@@ -622,7 +623,11 @@ func (y *yard) checkBytes(d *Depot) {
 			if !m.live() {
 				continue
 			}
-			if err := y.readsBack(d, m.ref, contentBytes(m.content), i%4 == 3); err != nil {
+			want := m.raw
+			if want == nil {
+				want = contentBytes(m.content)
+			}
+			if err := y.readsBack(d, m.ref, want, i%4 == 3); err != nil {
 				y.fatalf("image %s, version %d (acknowledged %d): %v", m.id, m.row, m.acked, err)
 			}
 		}
