@@ -49,6 +49,12 @@ func (m *Image) Copy() *Image {
 	return &c
 }
 
+// Work lists, each over an index of its own.
+const (
+	imagesWithoutCard = `SELECT id FROM image WHERE card_version < version AND id > $1 ORDER BY id LIMIT $2`
+	imagesWithLease   = `SELECT id FROM image WHERE lease <> 0 AND id > $1 ORDER BY id LIMIT $2`
+)
+
 // imageColumns in the order of scanImage and of InsertImage's arguments.
 const imageColumns = `id, name, owner, status, visibility, disk_format, container_format, protected, hidden, min_disk, min_ram,
 	size, virtual_size, md5, hash_algo, hash_value, object, realm, was_object, origin, base_image, instance_uuid, failure, tags, properties,
@@ -252,13 +258,13 @@ func SetCardVersion(ctx context.Context, tx *Tx, id string, version int64) error
 // ImagesWithoutCard lists ids of at most limit images, after the id given,
 // whose newest version has no durable card yet; deleted ones as well.
 func ImagesWithoutCard(ctx context.Context, tx *Tx, after string, limit int) ([]string, error) {
-	return imageIDs(ctx, tx, `SELECT id FROM image WHERE card_version < version AND id > $1 ORDER BY id LIMIT $2`, after, limit)
+	return imageIDs(ctx, tx, imagesWithoutCard, after, limit)
 }
 
 // ImagesWithLease lists ids of at most limit images with an upload under way,
 // after the id given.
 func ImagesWithLease(ctx context.Context, tx *Tx, after string, limit int) ([]string, error) {
-	return imageIDs(ctx, tx, `SELECT id FROM image WHERE lease <> 0 AND id > $1 ORDER BY id LIMIT $2`, after, limit)
+	return imageIDs(ctx, tx, imagesWithLease, after, limit)
 }
 
 func imageIDs(ctx context.Context, tx *Tx, query string, args ...any) ([]string, error) {

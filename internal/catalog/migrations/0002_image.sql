@@ -48,7 +48,7 @@ CREATE INDEX image_all ON image (hidden, created_at, id) WHERE deleted_at = 0;
 CREATE INDEX image_all_name ON image (hidden, name, created_at, id) WHERE deleted_at = 0;
 CREATE INDEX image_object ON image (object) WHERE object <> 0;
 CREATE INDEX image_card ON image (id) WHERE card_version < version;
-CREATE INDEX image_lease ON image (lease) WHERE lease <> 0;
+CREATE INDEX image_lease ON image (id) WHERE lease <> 0;
 
 CREATE TABLE image_tag (
     tag   TEXT NOT NULL,
