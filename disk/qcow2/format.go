@@ -13,6 +13,7 @@ var Format = &disk.Format{
 	Aliases:  []string{"qcow"},
 	Probe:    probe,
 	Open:     Open,
+	Check:    Check,
 	Stream:   Stream,
 	Layout:   Layout,
 	Settings: settingList,

@@ -15,6 +15,7 @@ const snapshotBytes = 40
 type snapshot struct {
 	l1Off, l1Entries int64
 	id, name         string
+	end              int64 // of its entry
 }
 
 // readSnapshots reads the snapshot table under QEMU's bounds. The L1 tables
@@ -52,8 +53,9 @@ func readSnapshots(ctx context.Context, r io.ReaderAt, size int64, h *header, b 
 			return nil, &disk.Malformed{Format: name, Detail: "the snapshot table", Err: err}
 		}
 		s.id, s.name = string(text[:idLen]), string(text[idLen:])
-		list = append(list, s)
 		off += (snapshotBytes + extra + idLen + nameLen + 7) &^ 7
+		s.end = off
+		list = append(list, s)
 		if off-h.snapshotsOff > maxSnapshotTable {
 			return nil, disk.Refuse(name, disk.ReasonTooLarge, "a snapshot table of more than %d bytes", maxSnapshotTable)
 		}
