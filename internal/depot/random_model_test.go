@@ -3,6 +3,7 @@ package depot
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -27,6 +28,11 @@ func TestModel(t *testing.T) {
 		crashes = 1_000_000
 	} else if testing.Short() {
 		crashes = 1_000
+	}
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
+		if err := flag.Set("rapid.checks", "10"); err != nil { // a Check; there are as many as it takes
+			t.Fatal(err)
+		}
 	}
 	var total modelTotals
 	defer debug.SetGCPercent(debug.SetGCPercent(800)) // little lives long here
@@ -246,7 +252,10 @@ func (m *machine) do(t *rapid.T, op operation, cut, fail, aside int, other opera
 			again = rapid.IntRange(1, 8).Draw(t, "cut again")
 		}
 		y.settleRows()
-		y.recover(again)
+		if y.recover(again) {
+			m.total.again.Add(1)
+			m.total.crashes.Add(1)
+		}
 		m.check(true)
 		return
 	}

@@ -184,6 +184,9 @@ func (y *yard) rollBack(dies bool) {
 	clear(y.pins)
 	y.copy = ""
 	y.open(nil)
+	if y.restored != nil {
+		y.restored()
+	}
 	if y.ReadOnly() == nil {
 		changed := false
 		for id, version := range y.versions() {

@@ -45,17 +45,17 @@ type yard struct {
 	second *Depot // another node, opened when it is needed
 	lives  int    // of the first node
 
-	images []*modelImage
-	byID   map[string]*modelImage
-	pins   map[int64]bool
-	trace  []string
-	faults mem.Faults
-	copy   string // of the ledger, "" if there is none
+	images   []*modelImage
+	byID     map[string]*modelImage
+	pins     map[int64]bool
+	trace    []string
+	faults   mem.Faults
+	copy     string // of the ledger, "" if there is none
+	restored func() // looks at the depot over a restored ledger, before the merge
 
-	base     *mem.Store // store and ledger as a first start leaves them
-	baseKeys map[string]int64
-	seed     uint64
-	filling  int // histories for which nothing is given back
+	base    *mem.Store // store and ledger as a first start leaves them
+	seed    uint64
+	filling int // histories for which nothing is given back
 }
 
 // judge is what *testing.T and *rapid.T have in common.
@@ -172,7 +172,7 @@ func (y *yard) openDB() {
 
 func (y *yard) clear() {
 	y.images, y.byID, y.trace, y.pins = nil, map[string]*modelImage{}, nil, map[int64]bool{}
-	y.faults, y.copy, y.lives = mem.Faults{}, "", 0
+	y.faults, y.copy, y.lives, y.restored = mem.Faults{}, "", 0, nil
 }
 
 // reset brings a yard in memory back to its first start, for the next history.
@@ -480,9 +480,9 @@ func (y *yard) settleRows() {
 	y.tb.Helper()
 	ctx := context.Background()
 	type row struct {
-		name                           string
-		version, card, object, was_ref int64
-		deleted                        bool
+		name                          string
+		version, card, object, wasRef int64
+		deleted                       bool
 	}
 	rows := map[string]row{}
 	err := y.db.View(ctx, func(tx *catalog.Tx) error {
@@ -495,7 +495,7 @@ func (y *yard) settleRows() {
 		for found.Next() {
 			var id string
 			var r row
-			if err := found.Scan(&id, &r.name, &r.version, &r.card, &r.object, &r.was_ref, &r.deleted); err != nil {
+			if err := found.Scan(&id, &r.name, &r.version, &r.card, &r.object, &r.wasRef, &r.deleted); err != nil {
 				return err
 			}
 			rows[id] = r
@@ -674,8 +674,8 @@ func (y *yard) check() {
 
 // recover starts the first node again after its power went, or when it failed
 // to start, until it has written the cards that rows lack. Cut says at which
-// event the power goes again meanwhile, 0: not.
-func (y *yard) recover(cut int) {
+// event the power goes again meanwhile, 0: not; the answer is whether it did.
+func (y *yard) recover(cut int) bool {
 	y.tb.Helper()
 	if y.mem != nil {
 		// Requests that were under way may come late or never.
@@ -686,6 +686,7 @@ func (y *yard) recover(cut int) {
 			y.second = nil
 		}
 	}
+	again := false
 	for try := 0; ; try++ {
 		err := y.tryOpen(&plug{cutAt: cut})
 		if err == nil {
@@ -694,8 +695,9 @@ func (y *yard) recover(cut int) {
 		}
 		if err == nil && !y.plug.isCut() {
 			y.plug.disarm()
-			return
+			return again
 		}
+		again = again || y.plug.isCut()
 		if try > 50 || cut == 0 && y.faults == (mem.Faults{}) {
 			y.fatalf("does not come up again: %v", err)
 		}
