@@ -31,7 +31,7 @@ func Check(ctx context.Context, r io.ReaderAt, size int64, o disk.OpenOptions) (
 	}
 	c := &checker{
 		ctx: ctx, r: r, size: size, h: h, budget: o.Budget,
-		steps:  1<<26 + size,
+		steps:  1<<24 + size,
 		report: &disk.Report{Format: name, Blocks: clusters(h.size, h.cluster())},
 		tables: map[int64]*l2Use{},
 	}
@@ -68,7 +68,8 @@ const (
 	useData   = 1 << 29
 	usePacked = 1 << 28
 	useActive = 1 << 27 // by the disk itself, not only by a snapshot
-	users     = useActive - 1
+	storedOne = 1 << 26 // its refcount is 1
+	users     = storedOne - 1
 
 	pageBits = 12
 )
@@ -415,7 +416,7 @@ func (c *checker) refcounts() error {
 	per := h.cluster() * 8 >> h.refcountOrder
 	all := clusters(c.size, h.cluster())
 	buf := make([]byte, h.cluster())
-	for b := int64(0); b*per < all || b < int64(len(blocks)); b++ {
+	for b := int64(0); b*per < all; b++ {
 		block := []byte(nil)
 		if b < int64(len(blocks)) && blocks[b] != 0 {
 			if err := disk.ReadFull(c.r, buf, blocks[b]); err != nil {
@@ -423,20 +424,17 @@ func (c *checker) refcounts() error {
 			}
 			block = buf
 		}
-		if err := c.block(block, b*per, per, all); err != nil {
+		if err := c.block(block, b*per, min(per, all-b*per)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// block compares the refcounts of the clusters from first on; without a block
+// block compares the refcounts of n clusters from first on; without a block
 // they are 0.
-func (c *checker) block(block []byte, first, per, all int64) error {
-	if block == nil {
-		per = max(0, min(per, all-first))
-	}
-	for i := int64(0); i < per; i++ {
+func (c *checker) block(block []byte, first, n int64) error {
+	for i := int64(0); i < n; i++ {
 		at := first + i
 		if block == nil && at&(1<<pageBits-1) == 0 && c.pages[at>>pageBits] == nil {
 			i += 1<<pageBits - 1
@@ -450,6 +448,9 @@ func (c *checker) block(block []byte, first, per, all int64) error {
 		want, have := uint64(c.entry(at)&users), uint64(0)
 		if block != nil {
 			have = refcount(block, i, c.h.refcountOrder)
+		}
+		if e := c.entry(at); have == 1 && e != 0 {
+			c.pages[at>>pageBits][at&(1<<pageBits-1)] = e | storedOne
 		}
 		switch {
 		case have > want:
@@ -482,11 +483,11 @@ func refcount(block []byte, i int64, order int) uint64 {
 	return uint64(block[i*bits/8]>>(i*bits%8)) & (1<<bits - 1)
 }
 
-// copiedFlags: the disk may write in place where the flag says that nobody
-// else uses the cluster.
+// copiedFlags: QEMU writes in place where the flag says that the cluster's
+// refcount is 1, so the two must agree.
 func (c *checker) copiedFlags() error {
 	check := func(what string, at int64, flag bool) {
-		if one := c.entry(at>>c.h.clusterBits)&users == 1; one != flag {
+		if one := c.entry(at>>c.h.clusterBits)&storedOne != 0; one != flag {
 			c.wrong("%s at %#x: the copied flag is %t", what, at, flag)
 		}
 	}

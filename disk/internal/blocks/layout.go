@@ -2,6 +2,7 @@ package blocks
 
 import (
 	"context"
+	"io"
 	"iter"
 
 	"kuva/disk"
@@ -101,6 +102,24 @@ type sparse struct {
 	disk.Disk
 	width int64
 	m     *blockmap.Map
+}
+
+// ReadAt makes entries only where there are some: tables may have 2³⁰.
+func (s *sparse) ReadAt(p []byte, off int64) (int, error) {
+	return disk.ReadAtFunc(p, off, s.Size(), func(p []byte, off int64) error {
+		for e, err := range s.Extents(context.Background(), off, int64(len(p))) {
+			if err != nil {
+				return err
+			}
+			part := p[e.Off-off : e.End()-off]
+			if e.Kind != disk.Data {
+				clear(part)
+			} else if _, err := s.Disk.ReadAt(part, e.Off); err != nil && err != io.EOF {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (s *sparse) Extents(ctx context.Context, off, n int64) iter.Seq2[disk.Extent, error] {
