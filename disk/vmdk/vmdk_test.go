@@ -65,11 +65,16 @@ func TestZeroedGrain(t *testing.T) {
 
 // TestLarge lets qemu-img judge a large disk, with tables that are holes.
 func TestLarge(t *testing.T) {
-	const size = 1 << 40
+	const size = 64 << 30
 	d := imgtest.Sparse(size, [2]int64{0, 1000}, [2]int64{size / 2, 3 << 20}, [2]int64{size - 512, 512})
 	path := imgtest.Save(t, layout(t, d, nil), "disk.vmdk")
 	imgtest.Same(t, imgtest.Open(t, vmdk.Format, path), d, size)
-	imgtest.Judge(t, "vmdk", path, d, size, false)
+	imgtest.Judge(t, "vmdk", path, d, size, true)
+
+	path = imgtest.Save(t, layout(t, imgtest.Sparse(63<<40, [2]int64{62 << 40, 10}), nil), "disk.vmdk")
+	if out := imgtest.Run(t, "info", "--output=json", path); !bytes.Contains(out, []byte("69269232549888")) {
+		t.Errorf("qemu-img says of a disk of 63 TiB: %s", out)
+	}
 }
 
 // TestLargeStream streams 63 TiB.
