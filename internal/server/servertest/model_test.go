@@ -247,3 +247,5 @@ func observe(c *servertest.Client, img *tracked) (state, error) {
 	}
 	return found, fmt.Errorf("active, and was never filled")
 }
+
+func bytesReader(s state) *bytes.Reader { return bytes.NewReader(servertest.Content(s.seed, s.size)) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"testing"
+	"time"
 )
 
 // MustCreate is Create for calls that must succeed. It returns the id.
@@ -77,4 +78,14 @@ func (c *Client) MustMember(t testing.TB, project string) *Client {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// Eventually waits until a condition holds, half a minute at most.
+func Eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("in vain waited for: %s", what)
+		}
+	}
 }
