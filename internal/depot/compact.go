@@ -89,13 +89,13 @@ type compactor struct {
 	survey  *survey
 	moved   map[Loc]Loc    // of chunks, and of segments that stay as they are
 	anew    map[Loc]segRef // segments written anew, by their old place
-	outs    map[[2]int64]*packOut
+	outs    map[outID]*packOut
 }
 
 func (d *Depot) compactRound(ctx context.Context, victims []victim, tried map[int64]bool, rep *Compacted) error {
 	c := &compactor{
 		d: d, rep: rep, lease: catalog.NewID(), victims: victims, tried: tried,
-		moved: map[Loc]Loc{}, anew: map[Loc]segRef{}, outs: map[[2]int64]*packOut{},
+		moved: map[Loc]Loc{}, anew: map[Loc]segRef{}, outs: map[outID]*packOut{},
 	}
 	err := d.db.Update(ctx, func(tx *catalog.Tx) error { return d.insertLease(ctx, tx, c.lease, leaseCompaction) })
 	if err != nil {
@@ -225,7 +225,7 @@ func (c *compactor) copyChunks(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		to, err := c.out(keys).add(ctx, ch.name, sealed, loc.Plain, ch.segment)
+		to, err := c.out(keys, ch.segment).add(ctx, ch.name, sealed, loc.Plain)
 		if err != nil {
 			return err
 		}
@@ -295,7 +295,7 @@ func (c *compactor) rewriteSegments(ctx context.Context, o *surveyed) error {
 		if err != nil {
 			return err
 		}
-		if ref.Loc, err = c.out(keys).add(ctx, ref.Name, sealed, uint32(len(b)), true); err != nil {
+		if ref.Loc, err = c.out(keys, true).add(ctx, ref.Name, sealed, uint32(len(b))); err != nil {
 			return err
 		}
 		c.anew[old.Loc] = ref
@@ -303,22 +303,31 @@ func (c *compactor) rewriteSegments(ctx context.Context, o *surveyed) error {
 	return nil
 }
 
-func (c *compactor) out(keys *realmKeys) *packOut {
-	id := [2]int64{keys.realm, keys.keyID}
+// outID: segments get packs of their own, apart from chunks. Moving chunks
+// moves the segments that name them; if those lay among the chunks of a third
+// pack, that would turn sparse by it and be next, and so on for ever.
+type outID struct {
+	realm, keyID int64
+	segments     bool
+}
+
+func (c *compactor) out(keys *realmKeys, segment bool) *packOut {
+	id := outID{keys.realm, keys.keyID, segment}
 	if c.outs[id] == nil {
-		c.outs[id] = &packOut{c: c, keys: keys}
+		c.outs[id] = &packOut{c: c, keys: keys, segments: segment}
 	}
 	return c.outs[id]
 }
 
-// packOut writes the packs of one realm and key, one after the other.
+// packOut writes the packs of one kind, realm and key, one after the other.
 type packOut struct {
-	c    *compactor
-	keys *realmKeys
-	open *packWriter
+	c        *compactor
+	keys     *realmKeys
+	segments bool
+	open     *packWriter
 }
 
-func (o *packOut) add(ctx context.Context, name Name, sealed []byte, plain uint32, segment bool) (Loc, error) {
+func (o *packOut) add(ctx context.Context, name Name, sealed []byte, plain uint32) (Loc, error) {
 	if o.open == nil {
 		refs, err := o.c.d.announce(ctx, o.c.lease, o.keys, 1)
 		if err != nil {
@@ -329,7 +338,7 @@ func (o *packOut) add(ctx context.Context, name Name, sealed []byte, plain uint3
 			return Loc{}, err
 		}
 	}
-	loc, err := o.open.add(name, sealed, plain, segment)
+	loc, err := o.open.add(name, sealed, plain, o.segments)
 	if err == nil && o.open.size >= o.c.d.cfg.PackSize {
 		err = o.close(ctx)
 	}

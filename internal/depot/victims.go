@@ -17,10 +17,13 @@ type victim struct {
 	maybe bool  // the edges overlap, so only reading tells
 }
 
-// Compaction takes packs of which less than half lives, those that it left
-// half way, and tiny ones: mergeLeast of about the same size (within a factor
+// Compaction takes packs of which less than half lives and that hold garbage
+// worth the work (a 128th of a full pack: one chunk), those that it left half
+// way, and tiny ones: mergeLeast of about the same size (within a factor
 // of mergeTier) become one, so that each byte is copied a few times at most
-// while small uploads pile up.
+// while small uploads pile up. Without the least amount it would never rest:
+// rewriting one pack moves segments that name its chunks out of others, and
+// where those are tiny that alone makes them sparse.
 const (
 	mergeLeast = 8
 	mergeBits  = 3 // tiers of a factor of eight
@@ -78,11 +81,12 @@ func (d *Depot) pickVictims(ctx context.Context, tried map[int64]bool) ([]victim
 func (d *Depot) choose(packs []victim) []victim {
 	var sparse []victim
 	tiers := map[int][]victim{}
+	least := d.cfg.PackSize / 128
 	for _, v := range packs {
 		switch {
-		case v.state == "draining", 2*v.sum < v.bytes:
+		case v.state == "draining", 2*v.sum < v.bytes && v.bytes-v.sum >= least:
 			sparse = append(sparse, v)
-		case 2*v.most < v.bytes && !d.foundFull(v):
+		case 2*v.most < v.bytes && v.bytes-v.most >= least && !d.foundFull(v):
 			v.maybe = true
 			sparse = append(sparse, v)
 		case v.bytes < d.cfg.PackSize/4:

@@ -758,9 +758,13 @@ func (y *yard) quiesce(deleteAll bool) {
 		y.mustCollect(CollectOptions{})
 		y.clock.at += 20 * time.Minute
 	}
-	for range 3 {
-		if rep := y.mustCollect(CollectOptions{Audit: true, Compact: true}); rep.Compacted == (Compacted{}) {
+	for cycle := 1; ; cycle++ {
+		rep := y.mustCollect(CollectOptions{Audit: true, Compact: true})
+		if rep.Compacted == (Compacted{}) {
 			break
+		}
+		if cycle == 8 {
+			y.fatalf("compaction does not come to rest: %+v in cycle %d", rep.Compacted, cycle)
 		}
 	}
 	for range 2 {
