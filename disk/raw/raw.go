@@ -16,10 +16,9 @@ const name = "raw"
 
 // Format is raw's row in the list.
 var Format = &disk.Format{
-	Name:    name,
-	Aliases: []string{"img"},
-	Open:    Open,
-	Layout:  Layout,
+	Name:   name,
+	Open:   Open,
+	Layout: Layout,
 }
 
 // Open takes any bytes as a disk. Where r is a Disk itself its extents are
