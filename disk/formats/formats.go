@@ -11,6 +11,9 @@ import (
 	"kuva/disk"
 	"kuva/disk/qcow2"
 	"kuva/disk/raw"
+	"kuva/disk/vdi"
+	"kuva/disk/vhd"
+	"kuva/disk/vmdk"
 )
 
 // All are the formats that are read, in the order in which people are told of
@@ -18,6 +21,9 @@ import (
 var All = []*disk.Format{
 	raw.Format,
 	qcow2.Format,
+	vmdk.Format,
+	vhd.Format,
+	vdi.Format,
 }
 
 // ByName finds a format by name or alias, or gives nil.

@@ -1,7 +1,6 @@
 package formats
 
 import (
-	"bytes"
 	"encoding/binary"
 	"io"
 
@@ -45,14 +44,7 @@ func Recognised() []string {
 // recognised are marks of formats that have no package, by the name of the
 // package that they would have. A format that gets one disappears from here.
 var recognised = []mark{
-	{name: "vmdk", probe: at(0, "KDMV")},
-	{name: "vmdk", probe: at(0, "COWD")},
-	{name: "vmdk", probe: vmdkText},
-	{name: "vhd", probe: at(0, "conectix")},
-	{name: "vhd", probe: atEnd(512, "conectix")},
-	{name: "vhd", probe: atEnd(511, "conectix")}, // before Virtual PC 2004
 	{name: "vhdx", probe: at(0, "vhdxfile")},
-	{name: "vdi", probe: at(64, "\x7f\x10\xda\xbe")},
 	{name: "iso", probe: at(32769, "CD001")},
 	{name: "qed", probe: at(0, "QED\x00")},
 	{name: "parallels", probe: at(0, "WithoutFreeSpace")},
@@ -109,25 +101,6 @@ func bzip2(r io.ReaderAt, size int64) (bool, error) {
 	}
 	return string(b[:3]) == "BZh" && b[3] >= '1' && b[3] <= '9' &&
 		(string(b[4:]) == "1AY&SY" || string(b[4:]) == "\x17\x72\x45\x38\x50\x90"), nil
-}
-
-// vmdkText finds a descriptor that stands alone: a text that begins with
-// "# Disk DescriptorFile", perhaps behind comments, blank lines and spaces.
-func vmdkText(r io.ReaderAt, size int64) (bool, error) {
-	b := make([]byte, min(size, 4096))
-	if err := disk.ReadFull(r, b, 0); err != nil {
-		return false, err
-	}
-	for line := range bytes.Lines(b) {
-		line = bytes.ToLower(bytes.TrimSpace(line))
-		if bytes.HasPrefix(line, []byte("# disk descriptorfile")) {
-			return true, nil
-		}
-		if len(line) > 0 && line[0] != '#' || bytes.IndexByte(line, 0) >= 0 {
-			return false, nil
-		}
-	}
-	return false, nil
 }
 
 // mbr finds a partition table and not merely the two bytes that boot sectors

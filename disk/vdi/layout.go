@@ -50,11 +50,7 @@ func Layout(ctx context.Context, d disk.Disk, s disk.Settings) (disk.View, error
 	h.Blocks, h.Allocated = uint32(m.Blocks()), uint32(m.Count())
 	return disk.Concat(
 		blocks.Bytes(h.bytes()), blocks.Zeros(align-headerSize),
-		blocks.Entries(m.Blocks(), 4, m, func(e []byte, _, k int64) {
-			if k < 0 {
-				binary.LittleEndian.PutUint32(e, free)
-				return
-			}
+		blocks.Entries(m.Blocks(), 4, m, free, func(e []byte, _, k int64) {
 			binary.LittleEndian.PutUint32(e, uint32(k))
 		}),
 		blocks.Zeros(room-table),

@@ -52,11 +52,7 @@ func Layout(ctx context.Context, d disk.Disk, s disk.Settings) (disk.View, error
 	entries := (m.Blocks()*4 + sector - 1) / sector * sector / 4
 	bitmap := bytes.Repeat([]byte{0xff}, int(bitmapSize(blockSize)))
 	first := int64(h.Table) + entries*4
-	table := blocks.Entries(entries, 4, m, func(e []byte, _, k int64) {
-		if k < 0 {
-			binary.BigEndian.PutUint32(e, unused)
-			return
-		}
+	table := blocks.Entries(entries, 4, m, unused, func(e []byte, _, k int64) {
 		binary.BigEndian.PutUint32(e, uint32((first+k*(blockSize+int64(len(bitmap))))/sector))
 	})
 	return disk.Concat(

@@ -39,7 +39,7 @@ func parseDescriptor(b []byte) (*descriptor, error) {
 		}
 		b = b[:i]
 	}
-	if !bytes.HasPrefix(b, textMagic) {
+	if !isText(b) {
 		return nil, disk.Malform(name, "the descriptor has no mark")
 	}
 	d := new(descriptor)
@@ -93,6 +93,21 @@ func parseDescriptor(b []byte) (*descriptor, error) {
 		return nil, disk.Malform(name, "the descriptor has no extent")
 	}
 	return d, nil
+}
+
+// isText finds the mark of a descriptor, which may stand behind comments and
+// blank lines: VMware's programs take it there too.
+func isText(b []byte) bool {
+	for line := range bytes.Lines(b[:min(len(b), 4096)]) {
+		line = bytes.ToLower(bytes.TrimSpace(line))
+		if bytes.HasPrefix(line, textMagic) {
+			return true
+		}
+		if len(line) > 0 && line[0] != '#' || bytes.IndexByte(line, 0) >= 0 {
+			return false
+		}
+	}
+	return false
 }
 
 // parseExtent reads a line such as: RW 4192256 SPARSE "disk-s001.vmdk" 0

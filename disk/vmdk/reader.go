@@ -24,16 +24,16 @@ var Format = &disk.Format{
 
 // Probe looks for the marks of sparse files and of descriptors.
 func Probe(r io.ReaderAt, size int64) (bool, error) {
-	b := make([]byte, min(size, int64(len(textMagic))))
+	b := make([]byte, min(size, 4096))
 	if err := disk.ReadFull(r, b, 0); err != nil {
 		return false, err
 	}
-	for _, m := range [][]byte{magic, cowdMagic, seMagic, textMagic} {
+	for _, m := range [][]byte{magic, cowdMagic, seMagic} {
 		if bytes.HasPrefix(b, m) {
 			return true, nil
 		}
 	}
-	return false, nil
+	return isText(b), nil
 }
 
 // Open reads header, footer and descriptor; tables are read when they are
@@ -41,17 +41,12 @@ func Probe(r io.ReaderAt, size int64) (bool, error) {
 // Of a descriptor alone the caller must hand over the parts. Where a parent is
 // named and handed over, it shows through.
 func Open(ctx context.Context, r io.ReaderAt, size int64, o disk.OpenOptions) (disk.Disk, error) {
-	if size < sector {
-		if yes, err := Probe(r, size); err != nil || !yes {
-			return nil, disk.Malform(name, "%d bytes are too few", size)
-		}
-	}
-	b := make([]byte, min(size, sector))
+	b := make([]byte, min(size, 4096))
 	if err := disk.ReadFull(r, b, 0); err != nil {
 		return nil, err
 	}
 	switch {
-	case bytes.HasPrefix(b, textMagic):
+	case isText(b):
 		return openParts(ctx, r, size, o)
 	case bytes.HasPrefix(b, cowdMagic), bytes.HasPrefix(b, seMagic):
 		return nil, disk.Refuse(name, disk.ReasonFeature, "a sparse file of VMware ESX")

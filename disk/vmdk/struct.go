@@ -57,7 +57,7 @@ const (
 var (
 	magic     = []byte("KDMV")
 	newlines  = []byte("\n \r\n")
-	textMagic = []byte("# Disk DescriptorFile")
+	textMagic = []byte("# disk descriptorfile")
 	// Sparse files of VMware ESX, which are recognised and not read.
 	cowdMagic = []byte("COWD")
 	seMagic   = []byte{0xbe, 0xba, 0xfe, 0xca, 0, 0, 0, 0}

@@ -191,8 +191,14 @@ func TestDescriptors(t *testing.T) {
 			}
 		}
 	}
+	behind := append([]byte(" # a comment\n\n #  more\n"), bytes.ToUpper(text(root, sparse, extent))...)
+	if yes, err := vmdk.Probe(bytes.NewReader(behind), int64(len(behind))); !yes || err != nil {
+		t.Error("a descriptor behind comments is not found", err)
+	}
+	_, err := open(t, behind, disk.OpenOptions{})
+	imgtest.WantRefused(t, "behind comments", err, disk.ReasonDataFile)
 	long := append(good, bytes.Repeat([]byte("# filler\n"), 1<<20/9)...)
-	_, err := open(t, long, disk.OpenOptions{})
+	_, err = open(t, long, disk.OpenOptions{})
 	imgtest.WantRefused(t, "1 MiB, alone", err, disk.ReasonLimit)
 	m := append(base.Copy(), make([]byte, 1<<20)...)
 	le.PutUint64(m[28:], uint64(len(base)/512))

@@ -2,6 +2,7 @@ package blocks
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
 	"iter"
 
@@ -65,37 +66,51 @@ func one(e disk.Extent) iter.Seq2[disk.Extent, error] {
 }
 
 // Entries fills a table of count entries, width bytes each. put writes the
-// entry of block i; k is i's place among the blocks of the map, or -1 where it
-// is none of them. Entries behind the map's blocks are put with k = -1.
-func Entries(count, width int64, m *blockmap.Map, put func(entry []byte, i, k int64)) disk.Disk {
+// entry of block i, which is the k-th of the map; absent is the entry of all
+// others, also of those behind the map's blocks.
+func Entries(count, width int64, m *blockmap.Map, absent uint64, put func(entry []byte, i, k int64)) disk.Disk {
 	return Computed(count*width, func(p []byte, off int64) error {
 		var entry [8]byte
+		e := entry[:width]
 		i := off / width
-		k := m.Rank(min(i, m.Blocks()))
-		for skip := off % width; len(p) > 0; i++ {
-			e := entry[:width]
-			clear(e)
-			if i < m.Blocks() && m.Has(i) {
-				put(e, i, k)
-				k++
-			} else {
-				put(e, i, -1)
+		for skip := off % width; len(p) > 0; skip = 0 {
+			first, end := m.Blocks(), m.Blocks()
+			if i < m.Blocks() {
+				first, end = m.Run(i)
 			}
-			p = p[copy(p, e[skip:]):]
-			skip = 0
+			if i < first || first == end { // a stretch without blocks
+				n := int64(len(p))
+				if first < end {
+					n = min(n, (first-i)*width-skip)
+				}
+				binary.LittleEndian.PutUint64(entry[:], absent)
+				repeat(p[:n], e, skip)
+				p, i = p[n:], i+(skip+n)/width
+				continue
+			}
+			for k := m.Rank(i); i < end && len(p) > 0; i, k, skip = i+1, k+1, 0 {
+				clear(e)
+				put(e, i, k)
+				p = p[copy(p, e[skip:]):]
+			}
 		}
 		return nil
 	})
 }
 
+// repeat fills p with e, beginning within e.
+func repeat(p, e []byte, skip int64) {
+	n := copy(p, e[skip:])
+	n += copy(p[n:], e[:skip])
+	for n < len(p) {
+		n += copy(p[n:], p[:n])
+	}
+}
+
 // SparseEntries is a table as Entries makes it, whose entries are zero where
 // the map has no block: put is not called there, and nothing need be stored.
 func SparseEntries(count, width int64, m *blockmap.Map, put func(entry []byte, i, k int64)) disk.Disk {
-	return &sparse{Disk: Entries(count, width, m, func(e []byte, i, k int64) {
-		if k >= 0 {
-			put(e, i, k)
-		}
-	}), width: width, m: m}
+	return &sparse{Disk: Entries(count, width, m, 0, put), width: width, m: m}
 }
 
 type sparse struct {
