@@ -223,7 +223,7 @@ func TestPowerLossMutants(t *testing.T) {
 			o := newOutage(t, servertest.Seed(t), lossyfs.Config{
 				IgnoreSync: func(path string, dir bool) bool { return forgetful.Load() && ignore(path, dir) },
 			})
-			const most = 6
+			const most = 12
 			for cycle := range most {
 				if err := o.cycle(0, 0); err != nil {
 					line, _, _ := strings.Cut(err.Error(), "\n")
