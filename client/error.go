@@ -43,7 +43,9 @@ var ErrNoContent = errors.New("the image has no content yet")
 var ErrDiffers = errors.New("content differs from what the service says it keeps")
 
 // Is makes a 404 an ErrNotFound.
-func (e *Error) Is(target error) bool { return target == ErrNotFound && e.Status == http.StatusNotFound }
+func (e *Error) Is(target error) bool {
+	return target == ErrNotFound && e.Status == http.StatusNotFound
+}
 
 // AmbiguousError means that several images have the name.
 type AmbiguousError struct {

@@ -30,10 +30,10 @@ type service struct {
 
 	cut       []int64 // each download ends after so many bytes, then in peace
 	noRanges  bool
-	flip      bool                                            // one bit of what is sent
+	flip      bool                                              // one bit of what is sent
 	fill      func(w http.ResponseWriter, r *http.Request) bool // before a PUT is taken; true: answered
-	keepOther bool                                            // a PUT is kept wrongly
-	ranges    []string                                        // as asked for
+	keepOther bool                                              // a PUT is kept wrongly
+	ranges    []string                                          // as asked for
 }
 
 func newService(t *testing.T) *service {
