@@ -2,8 +2,10 @@ package rest
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"kuva"
 )
@@ -22,6 +24,28 @@ type Call struct {
 	token   string
 	checker Authenticator
 	err     error // that the answer was made from, for the log
+	control *http.ResponseController
+	patient time.Duration // with a small body
+}
+
+// BodyWithin is how long a small body, such as JSON, may take to arrive. The
+// bytes of images have no such limit: the doors end transfers that stand still.
+const BodyWithin = 30 * time.Second
+
+// hurry bounds the time for reading a small body, so that a sender who drips
+// holds no goroutine for long. Call the result with the reading's error: where
+// it failed the limit stays, because net/http reads what is left of a body
+// before it answers.
+func hurry(r *http.Request) (done func(err error)) {
+	c := CallOf(r.Context())
+	if c.control == nil || c.control.SetReadDeadline(time.Now().Add(c.patient)) != nil {
+		return func(error) {} // not a network connection
+	}
+	return func(err error) {
+		if err == nil || err == io.EOF {
+			_ = c.control.SetReadDeadline(time.Time{})
+		}
+	}
 }
 
 type callKey struct{}

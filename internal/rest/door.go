@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -37,6 +38,8 @@ type Door struct {
 	// PublicURL is the configured address of the service, "" to take it from
 	// each request.
 	PublicURL string
+	// BodyWithin bounds the arrival of small bodies; 0 is the constant's.
+	BodyWithin time.Duration
 }
 
 // Wrap puts the frame around next. The answer to every call carries a request
@@ -47,6 +50,7 @@ func (d *Door) Wrap(next http.Handler) http.Handler {
 		call := &Call{}
 		r = r.WithContext(withCall(r.Context(), call))
 		rec := &recorder{ResponseWriter: w}
+		call.control, call.patient = http.NewResponseController(rec), cmp.Or(d.BodyWithin, BodyWithin)
 		defer d.finish(rec, r, call, began)
 		defer d.recover(rec, r)
 		d.headers(rec, r)

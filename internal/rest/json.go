@@ -37,12 +37,15 @@ func ReadJSON(r *http.Request, v any, fields Fields) error {
 	return DecodeJSON(body, v, fields)
 }
 
-// ReadBody reads a body of at most MaxJSON bytes.
+// ReadBody reads a body of at most MaxJSON bytes that arrives within
+// BodyWithin.
 func ReadBody(r *http.Request) ([]byte, error) {
 	if r.ContentLength > MaxJSON {
 		return nil, kuva.E(kuva.CodeTooLarge, "rest.json_large", "limit", MaxJSON)
 	}
+	done := hurry(r)
 	body, err := io.ReadAll(io.LimitReader(r.Body, MaxJSON+1))
+	done(err)
 	if err != nil {
 		return nil, kuva.E(kuva.CodeInvalid, "rest.body_broken").Because(err)
 	}
@@ -55,7 +58,10 @@ func ReadBody(r *http.Request) ([]byte, error) {
 // NoBody refuses a body on a call that takes none, as the Image API v2 does.
 func NoBody(r *http.Request) error {
 	var one [1]byte
-	if n, _ := r.Body.Read(one[:]); n > 0 || r.ContentLength > 0 {
+	done := hurry(r)
+	n, err := r.Body.Read(one[:])
+	done(err)
+	if n > 0 || r.ContentLength > 0 {
 		return kuva.E(kuva.CodeInvalid, "rest.no_body")
 	}
 	return nil
