@@ -18,7 +18,8 @@ import (
 )
 
 // Synthetic is a disk of any size whose data are computed from their place, so
-// that disks of 63 TiB can be tested. Half of it, in turns of 16 KiB, compresses well.
+// that disks of 63 TiB can be tested. Of four stretches of 16 KiB one repeats
+// itself every 128 bytes, one is the same as that before it, and two are random.
 type Synthetic struct {
 	size    int64
 	seed    uint64
@@ -72,8 +73,11 @@ func (s *Synthetic) fill(p []byte, off int64) {
 	var word [8]byte
 	for len(p) > 0 {
 		i := off / 8
-		if off>>14&1 == 0 {
+		switch off >> 14 & 3 {
+		case 0:
 			i &= 15
+		case 2:
+			i -= 16 << 10 / 8
 		}
 		// splitmix64
 		z := s.seed + uint64(i+1)*0x9e3779b97f4a7c15

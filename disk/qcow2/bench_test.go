@@ -11,7 +11,6 @@ import (
 	"kuva/disk/disktest"
 	"kuva/disk/qcow2"
 	"kuva/disk/raw"
-	"kuva/disk/scan"
 	"kuva/internal/testkit"
 	"kuva/internal/testkit/diskimage"
 )
@@ -83,9 +82,6 @@ func convert(b *testing.B, file, src string, packed bool, s disk.Settings) {
 		b.Fatal(err)
 	}
 	if !packed {
-		if d, err = scan.Zeros(b.Context(), d); err != nil {
-			b.Fatal(err)
-		}
 		view, err := qcow2.Layout(b.Context(), d, s)
 		if err != nil {
 			b.Fatal(err)

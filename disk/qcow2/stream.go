@@ -147,26 +147,36 @@ type packed struct {
 	batch
 	pieces [][]byte // nil where the cluster is zero
 	plain  []bool   // the piece is the cluster as it is
+
+	data, out []byte // what the pieces lie in, to be used again
 }
 
 // pack writes the file from its second cluster on.
 func (s *stream) pack(ctx context.Context, w io.Writer) (*plan, error) {
-	packers := sync.Pool{}
-	work := func(_ context.Context, b batch) (packed, error) {
+	var packers, used sync.Pool
+	work := func(_ context.Context, b batch) (*packed, error) {
 		pk, _ := packers.Get().(*packer)
 		if pk == nil {
 			var err error
 			if pk, err = newPacker(s.plan.compression); err != nil {
-				return packed{}, err
+				return nil, err
 			}
 		}
 		defer packers.Put(pk)
-		return s.packBatch(pk, b)
+		out, _ := used.Get().(*packed)
+		if out == nil {
+			out = &packed{}
+		}
+		out.batch = b
+		return out, s.packBatch(pk, out)
 	}
 	buffered := bufio.NewWriterSize(w, 256<<10)
 	c := &compressor{plan: *s.plan, w: buffered, at: s.plan.cluster, refs: []uint16{1}, l1: make([]uint64, s.plan.l1)}
 	c.l2 = make([]uint64, c.perL2)
-	if err := ordered.Map(ctx, ordered.Workers(0), s.batches(), work, c.emit); err != nil {
+	if err := ordered.Map(ctx, ordered.Workers(0), s.batches(), work, func(p *packed) error {
+		defer used.Put(p)
+		return c.emit(p)
+	}); err != nil {
 		return nil, err
 	}
 	if err := c.finish(); err != nil {
@@ -175,29 +185,34 @@ func (s *stream) pack(ctx context.Context, w io.Writer) (*plan, error) {
 	return &c.plan, buffered.Flush()
 }
 
-func (s *stream) packBatch(pk *packer, b batch) (packed, error) {
+func (s *stream) packBatch(pk *packer, b *packed) error {
 	cluster := s.plan.cluster
-	out := packed{batch: b, pieces: make([][]byte, b.end-b.first), plain: make([]bool, b.end-b.first)}
-	buf := make([]byte, (b.end-b.first)*cluster)
-	have := min(int64(len(buf)), s.d.Size()-b.first*cluster)
-	if err := disk.ReadFull(s.d, buf[:have], b.first*cluster); err != nil {
-		return out, err
+	n := b.end - b.first
+	b.pieces, b.plain = make([][]byte, n), make([]bool, n)
+	if int64(cap(b.data)) < n*cluster {
+		b.data = make([]byte, n*cluster)
+		b.out = make([]byte, 0, n*cluster+n*cluster/8) // room for a try that gets longer
 	}
-	var all []byte
-	for i := range out.pieces {
-		data := buf[int64(i)*cluster:][:cluster]
-		if disk.IsZero(data) {
+	data, out := b.data[:n*cluster], b.out[:0]
+	have := min(n*cluster, s.d.Size()-b.first*cluster)
+	clear(data[have:])
+	if err := disk.ReadFull(s.d, data[:have], b.first*cluster); err != nil {
+		return err
+	}
+	for i := range b.pieces {
+		from := data[int64(i)*cluster:][:cluster]
+		if disk.IsZero(from) {
 			continue
 		}
-		start := len(all)
+		start := len(out)
 		var shorter bool
-		if all, shorter = pk.pack(all, data); shorter {
-			out.pieces[i] = all[start:len(all):len(all)]
+		if out, shorter = pk.pack(out, from); shorter {
+			b.pieces[i] = out[start:len(out):len(out)]
 		} else {
-			out.pieces[i], out.plain[i] = data, true
+			b.pieces[i], b.plain[i] = from, true
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // compressor puts pieces into the file. A cluster that does not get shorter
@@ -219,7 +234,7 @@ type waiter struct {
 	data []byte
 }
 
-func (c *compressor) emit(p packed) error {
+func (c *compressor) emit(p *packed) error {
 	for k, piece := range p.pieces {
 		i := p.first + int64(k)
 		var err error
