@@ -291,3 +291,9 @@ func TestManyTables(t *testing.T) {
 	}
 	t.Logf("given up after %s", time.Since(start))
 }
+
+// refused tells whether a file was refused for a reason.
+func refused(err error, reason disk.Reason) bool {
+	var r *disk.Refused
+	return errors.As(err, &r) && r.Reason == reason
+}
