@@ -38,8 +38,14 @@ func DrawDisk(t *rapid.T, maxSize int64) *Synthetic {
 	if rapid.Bool().Draw(t, "whole sectors") {
 		size &^= 511
 	}
-	d := NewSynthetic(size, rapid.Uint64().Draw(t, "seed"))
-	rng := rand.New(rand.NewPCG(d.seed, 7))
+	return RandomDisk(size, rapid.Uint64().Draw(t, "seed"))
+}
+
+// RandomDisk is a disk of size bytes with up to 40 extents, which follow from
+// the seed.
+func RandomDisk(size int64, seed uint64) *Synthetic {
+	d := NewSynthetic(size, seed)
+	rng := rand.New(rand.NewPCG(seed, 7))
 	align := int64(1) << rng.IntN(17)
 	for off := int64(0); off < size && len(d.extents) < 40; {
 		n := min(size-off, (1+rng.Int64N(1+size>>rng.IntN(12)))&^(align-1)+align)
