@@ -13,6 +13,7 @@ import (
 	"kuva/disk/raw"
 	"kuva/disk/vdi"
 	"kuva/disk/vhd"
+	"kuva/disk/vhdx"
 	"kuva/disk/vmdk"
 )
 
@@ -23,6 +24,7 @@ var All = []*disk.Format{
 	qcow2.Format,
 	vmdk.Format,
 	vhd.Format,
+	vhdx.Format,
 	vdi.Format,
 }
 

@@ -297,9 +297,3 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
-
-func TestCorpus(t *testing.T) {
-	imgtest.Corpus(t, vhd.Format, "vpc", func(t *testing.T, r imgtest.Row, err error) {
-		imgtest.WantRefused(t, r.Path, err, disk.ReasonBacking)
-	})
-}

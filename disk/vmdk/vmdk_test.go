@@ -395,12 +395,6 @@ func TestParent(t *testing.T) {
 	imgtest.WantRefused(t, "a parent that is not named", err, disk.ReasonBacking)
 }
 
-func TestCorpus(t *testing.T) {
-	imgtest.Corpus(t, vmdk.Format, "vmdk", func(t *testing.T, r imgtest.Row, err error) {
-		imgtest.WantRefused(t, r.Path, err, "")
-	})
-}
-
 func FuzzOpen(f *testing.F) {
 	d := imgtest.Sparse(300<<10, [2]int64{512, 100}, [2]int64{200 << 10, 70 << 10})
 	f.Add([]byte(imgtest.Of(f, layout(f, imgtest.Sparse(300<<10, [2]int64{0, 10}), nil))))

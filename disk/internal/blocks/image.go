@@ -25,6 +25,9 @@ type Image struct {
 	Length int64       // of the disk, in bytes
 	Block  int64       // bytes of a block
 	Look   Look
+	// Nowhere: what R gives is not the file itself, so no extent tells where
+	// its bytes lie.
+	Nowhere bool
 }
 
 // Size implements disk.Disk.
@@ -35,13 +38,15 @@ func (m *Image) ReadAt(p []byte, off int64) (int, error) {
 	return disk.ReadAtFunc(p, off, m.Length, func(p []byte, off int64) error {
 		for len(p) > 0 {
 			e, err := m.extent(off, int64(len(p)))
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
-			}
-			if e.Kind != disk.Data {
+			case e.Kind != disk.Data:
 				clear(p[:e.Len])
-			} else if err := disk.ReadFull(m.R, p[:e.Len], e.At); err != nil {
-				return err
+			default:
+				if err := disk.ReadFull(m.R, p[:e.Len], e.At); err != nil {
+					return err
+				}
 			}
 			p, off = p[e.Len:], off+e.Len
 		}
@@ -62,6 +67,9 @@ func (m *Image) Extents(ctx context.Context, off, n int64) iter.Seq2[disk.Extent
 			if err != nil {
 				yield(disk.Extent{}, err)
 				return
+			}
+			if m.Nowhere {
+				e.At = disk.Nowhere
 			}
 			if !yield(e, nil) {
 				return
