@@ -2,6 +2,7 @@ package disktest
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -114,6 +115,7 @@ func testWrite(t *testing.T, f *disk.Format, v Variant, src *Synthetic) {
 	want := v.size(src.Size())
 	same(t, d, src, want)
 	readAnywhere(t, d, src)
+	lies(t, d, file)
 	clean(t, f, file)
 
 	if got, want := qemuSize(t, v.QEMU, file), v.qemuSize(src.Size()); got != want {
@@ -183,7 +185,37 @@ func testRead(t *testing.T, f *disk.Format, v Variant, src *Synthetic) {
 	}
 	same(t, d, src, qemuSize(t, v.QEMU, file))
 	readAnywhere(t, d, src)
+	lies(t, d, file)
 	clean(t, f, file)
+}
+
+// lies looks where the extents say that data lie, and adds up what they say.
+func lies(t testing.TB, d disk.Disk, file string) {
+	t.Helper()
+	f, size := File(t, file)
+	var sum int64
+	for e, err := range d.Extents(t.Context(), 0, d.Size()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Kind != disk.Data {
+			continue
+		}
+		sum += e.Len
+		if e.At == disk.Nowhere {
+			continue
+		}
+		if e.At < 0 || e.At+e.Len > size {
+			t.Fatalf("%+v lies out of the file of %d bytes", e, size)
+		}
+		got, want := make([]byte, e.Len), make([]byte, e.Len)
+		if err := errors.Join(disk.ReadFull(f, got, e.At), disk.ReadFull(d, want, e.Off)); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%+v does not lie there, %v", e, err)
+		}
+	}
+	if n, err := disk.Allocated(t.Context(), d); n != sum || err != nil {
+		t.Errorf("%d bytes are allocated, %v; the extents have %d", n, err, sum)
+	}
 }
 
 // testRandom draws disks and goes round without files.
