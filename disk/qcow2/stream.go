@@ -42,12 +42,14 @@ func Stream(ctx context.Context, d disk.Disk, s disk.Settings) (disk.Stream, err
 	if err != nil {
 		return nil, err
 	}
-	return &stream{plan: p, d: d}, nil
+	return &stream{plan: p, d: d, spool: spoolBytes, maxRefs: maxRefcount}, nil
 }
 
 type stream struct {
-	plan *plan
-	d    disk.Disk
+	plan    *plan
+	d       disk.Disk
+	spool   int    // spoolBytes, less in tests
+	maxRefs uint16 // maxRefcount, less in tests
 }
 
 // WriteTo implements disk.Stream.
@@ -74,7 +76,7 @@ func (s *stream) writeFile(ctx context.Context, f disk.Target) (int64, error) {
 // writePipe needs the header first, which tells where the tables begin: behind
 // the data. Short files wait in memory for it, others are packed twice.
 func (s *stream) writePipe(ctx context.Context, w io.Writer) (int64, error) {
-	var kept spool
+	kept := spool{max: s.spool}
 	p, err := s.pack(ctx, &kept)
 	if err != nil {
 		return 0, err
@@ -94,16 +96,16 @@ func (s *stream) writePipe(ctx context.Context, w io.Writer) (int64, error) {
 	return p.end * p.cluster, err
 }
 
-// spool keeps what is written, up to spoolBytes.
+// spool keeps what is written, up to max bytes.
 type spool struct {
-	parts [][]byte
-	n     int
-	full  bool
+	parts  [][]byte
+	n, max int
+	full   bool
 }
 
 func (s *spool) Write(p []byte) (int, error) {
 	s.n += len(p)
-	if s.full = s.full || s.n > spoolBytes; s.full {
+	if s.full = s.full || s.n > s.max; s.full {
 		s.parts = nil
 		return len(p), nil
 	}
@@ -171,7 +173,7 @@ func (s *stream) pack(ctx context.Context, w io.Writer) (*plan, error) {
 		return out, s.packBatch(pk, out)
 	}
 	buffered := bufio.NewWriterSize(w, 256<<10)
-	c := &compressor{plan: *s.plan, w: buffered, at: s.plan.cluster, refs: []uint16{1}, l1: make([]uint64, s.plan.l1)}
+	c := &compressor{plan: *s.plan, w: buffered, at: s.plan.cluster, refs: []uint16{1}, maxRefs: s.maxRefs, l1: make([]uint64, s.plan.l1)}
 	c.l2 = make([]uint64, c.perL2)
 	if err := ordered.Map(ctx, ordered.Workers(0), s.batches(), work, func(p *packed) error {
 		defer used.Put(p)
@@ -225,6 +227,7 @@ type compressor struct {
 	at      int64 // where in the file the next piece comes
 	l1, l2  []uint64
 	refs    []uint16 // users of each cluster of the file so far
+	maxRefs uint16
 	waiting []waiter
 	waits   int64 // bytes of them
 }
@@ -267,7 +270,7 @@ func (c *compressor) emit(p *packed) error {
 func (c *compressor) putPacked(i int64, piece []byte) error {
 	// A host cluster has more users than a refcount can say only if pieces
 	// have a few bytes each.
-	if h := c.at >> c.clusterBits; h < int64(len(c.refs)) && c.refs[h] == maxRefcount {
+	if h := c.at >> c.clusterBits; h < int64(len(c.refs)) && c.refs[h] == c.maxRefs {
 		if err := c.align(); err != nil {
 			return err
 		}
