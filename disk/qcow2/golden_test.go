@@ -69,4 +69,8 @@ func TestSettings(t *testing.T) {
 	if _, err := qcow2.Layout(t.Context(), large, disk.Settings{"cluster_size": "512"}); !refused(err, disk.ReasonTooLarge) {
 		t.Errorf("1 TiB in clusters of 512 bytes: %v", err)
 	}
+	huge := disktest.NewSynthetic(1<<60, 1)
+	if _, err := qcow2.Layout(t.Context(), huge, disk.Settings{"cluster_size": "2M"}); !refused(err, disk.ReasonTooLarge) {
+		t.Errorf("1 EiB: %v", err)
+	}
 }

@@ -23,6 +23,9 @@ const (
 // The disk must not change. Memory: a bit for each block of those 256 MiB that
 // have both.
 func Zeros(ctx context.Context, d disk.Disk) (disk.Disk, error) {
+	if d.Size() > blockmap.MaxBlocks*block {
+		return nil, disk.Refuse("", disk.ReasonTooLarge, "the disk has %d bytes", d.Size())
+	}
 	m := blockmap.New((d.Size() + block - 1) / block)
 	work := func(_ context.Context, e disk.Extent) ([]disk.Extent, error) {
 		buf := make([]byte, e.Len)

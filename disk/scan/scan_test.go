@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"testing"
 
@@ -47,4 +48,12 @@ func TestZeros(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTooLarge: the map of such a disk would not fit into memory.
+func TestTooLarge(t *testing.T) {
+	var refused *disk.Refused
+	if _, err := scan.Zeros(t.Context(), disktest.NewSynthetic(1<<62, 1)); !errors.As(err, &refused) || refused.Reason != disk.ReasonTooLarge {
+		t.Errorf("%v", err)
+	}
 }

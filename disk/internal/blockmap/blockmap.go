@@ -39,15 +39,25 @@ type part struct {
 	bits   *[words]uint64
 }
 
+// MaxBlocks is how many blocks a Map can have: 512 TiB of 4 KiB each. Its parts
+// alone take 64 MiB then.
+const MaxBlocks = 1 << 37
+
 // New makes an empty set over so many blocks. The parts take 32 bytes for
-// every 65,536 blocks.
+// every 65,536 blocks. It panics above MaxBlocks.
 func New(blocks int64) *Map {
+	if blocks > MaxBlocks {
+		panic("blockmap: too many blocks")
+	}
 	return &Map{blocks: blocks, parts: make([]part, (blocks+partBlocks-1)>>partBits)}
 }
 
 // Of makes the set of those blocks of d, block bytes each, that hold Data
-// extents, be it in part.
+// extents, be it in part. A disk of more than MaxBlocks is refused.
 func Of(ctx context.Context, d disk.Disk, block int64) (*Map, error) {
+	if n := ceil(d.Size(), block); n > MaxBlocks {
+		return nil, disk.Refuse("", disk.ReasonTooLarge, "the disk has %d blocks of %d bytes", n, block)
+	}
 	m := New(ceil(d.Size(), block))
 	for e, err := range d.Extents(ctx, 0, d.Size()) {
 		if err != nil {
