@@ -70,13 +70,15 @@ func load(r io.ReaderAt, size int64, o disk.OpenOptions) (*file, error) {
 	f := &file{footer: *ft, end: end}
 	switch ft.Type {
 	case typeFixed, typeDynamic:
+		if o.Parent != nil {
+			return nil, disk.Refuse(name, disk.ReasonBacking, "the file has no parent")
+		}
 	case typeDifferencing:
-		return nil, disk.Refuse(name, disk.ReasonBacking, "a differencing disk, whose parent has a part of the data")
+		if o.Parent == nil {
+			return nil, disk.Refuse(name, disk.ReasonBacking, "a differencing disk, whose parent has a part of the data")
+		}
 	default:
 		return nil, disk.Refuse(name, disk.ReasonFeature, "disk type %d", ft.Type)
-	}
-	if o.Parent != nil {
-		return nil, disk.Refuse(name, disk.ReasonBacking, "the file has no parent")
 	}
 	if ft.savedState {
 		return nil, disk.Refuse(name, disk.ReasonFeature, "the machine is in saved state")
@@ -153,6 +155,7 @@ func (f *file) decode(entry []byte, i int64) (disk.Kind, int64, error) {
 
 // Open reads footer and header, and the table of a dynamic disk once: entries
 // that lead out of the file and blocks in the way of each other are malformed.
+// A differencing disk lies on the parent that the caller hands over.
 func Open(ctx context.Context, r io.ReaderAt, size int64, o disk.OpenOptions) (disk.Disk, error) {
 	f, err := load(r, size, o)
 	if err != nil {
@@ -167,6 +170,9 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, o disk.OpenOptions) (d
 	}
 	if report.Errors > 0 {
 		return nil, disk.Malform(name, "%s", report.Problems[0])
+	}
+	if f.Type == typeDifferencing {
+		return disk.Overlay(o.Parent, f.changes(r)), nil
 	}
 	block := int64(f.Block)
 	return &blocks.Image{R: r, Length: f.length, Block: block, Look: func(i, limit int64) (disk.Kind, int64, int64, error) {

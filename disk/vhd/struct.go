@@ -1,13 +1,15 @@
 // Package vhd reads and writes VHD, the format of Virtual PC and Azure that
-// qemu-img calls vpc: fixed and dynamic disks. Differencing disks are refused.
+// qemu-img calls vpc: fixed and dynamic disks. Of differencing disks the parent
+// must be handed over.
 //
 //	fixed     data | footer
 //	dynamic   footer | header | table | bitmap block | bitmap block … | footer
 //
 // All numbers are big endian. The table has the sector of each block, or all
 // ones; before each block lies a bitmap of its sectors, one sector for blocks
-// of 2 MiB. As QEMU does, the bitmap is not looked at: writers fill the block
-// with zeros first.
+// of 2 MiB. It tells which sectors of a differencing disk are its own; in
+// dynamic disks it is not looked at, as in QEMU: writers fill the block with
+// zeros first.
 //
 // # Size
 //

@@ -1,6 +1,7 @@
 package vhd_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"testing"
@@ -279,6 +280,41 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestParent reads a differencing disk on the parent that is handed over.
+func TestParent(t *testing.T) {
+	const size = 8 << 20
+	top := imgtest.Sparse(size, [2]int64{0, 2 << 20}, [2]int64{5 << 20, 4096})
+	parent := imgtest.Random(12, size, 300_000)
+	m := imgtest.Of(t, layout(t, top, nil))
+	both(m, func(f []byte) { f[63] = 4 })
+	const first = 2048 // the bitmap of block 0
+	clear(m[first : first+512])
+	m[first] = 0x81  // sectors 0 and 7
+	m[first+511] = 3 // and the last two
+	second := first + 512 + 2<<20 + 512 + 1<<20
+	copy(m[second:], bytes.Repeat([]byte{0xee}, 4096)) // of block 2, all its own
+	seals(m)
+	got, err := vhd.Open(t.Context(), m.Reader(), m.Size(), disk.OpenOptions{Parent: parent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, own := make([]byte, size), make([]byte, size)
+	for d, p := range map[disk.Disk][]byte{parent: want, top: own} {
+		if err := disk.ReadFull(d, p, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range []int{0, 7, 4094, 4095} {
+		copy(want[s*512:][:512], own[s*512:])
+	}
+	clear(want[4<<20 : 6<<20])
+	copy(want[5<<20:], bytes.Repeat([]byte{0xee}, 4096))
+	imgtest.Same(t, got, imgtest.Memory(want), size)
+	if r, err := vhd.Check(t.Context(), m.Reader(), m.Size(), disk.OpenOptions{Parent: parent}); err != nil || !r.Clean() {
+		t.Errorf("check: %+v, %v", r, err)
+	}
+}
+
 func FuzzOpen(f *testing.F) {
 	d := imgtest.Sparse(5<<10, [2]int64{512, 100})
 	for _, sub := range []string{"dynamic", "fixed"} {
@@ -287,7 +323,24 @@ func FuzzOpen(f *testing.F) {
 			m = append(m[:2048:2048], m[len(m)-512:]...)
 		}
 		f.Add([]byte(m))
+		if sub == "dynamic" {
+			m = m.Copy()
+			both(m, func(f []byte) { f[63] = 4 })
+			f.Add([]byte(seals(m)))
+		}
 	}
+	// Blocks of 1 KiB, so that one fits into a small file.
+	m := imgtest.Of(f, layout(f, d, nil))
+	m = append(append(m[:2048:2048], bytes.Repeat([]byte{0x5a}, 3*512)...), m[len(m)-512:]...)
+	be.PutUint32(m[540:], 5)
+	be.PutUint32(m[544:], 1024)
+	be.PutUint32(m[1536:], 0xffffffff)
+	be.PutUint32(m[1540:], 4)
+	both(m, func(f []byte) { f[63] = 4 })
+	if _, err := vhd.Open(f.Context(), seals(m).Reader(), m.Size(), disk.OpenOptions{Parent: d}); err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(m))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		imgtest.Use(t, vhd.Format, b)
 		// The same with checksums that are right, to come further.

@@ -33,9 +33,19 @@ func (f *file) scan(ctx context.Context, budget *disk.Budget, report *disk.Repor
 		}
 		for e := first; len(p) > 0; e, p = e+1, p[bytesPerEntry:] {
 			if e%every == f.ratio() {
-				continue // a bitmap's: without a parent nobody reads it
+				// A bitmap's. Without a parent nobody reads it.
+				if _, err := f.bitmapAt(p); f.parent && err != nil {
+					blocks.Find(report, &report.Errors, fmt.Sprintf("bitmap %d lies outside of the file", e/every))
+				}
+				continue
 			}
 			i := e - e/every
+			if i >= f.blocks() { // to fill the last bitmap's group
+				if !disk.IsZero(p[:bytesPerEntry]) {
+					blocks.Find(report, &report.Errors, fmt.Sprintf("block %d is behind the end of the disk", i))
+				}
+				continue
+			}
 			kind, at, err := f.decode(p[:bytesPerEntry], i)
 			if err != nil {
 				blocks.Find(report, &report.Errors, fmt.Sprintf("block %d has a wrong state or lies outside of the file", i))

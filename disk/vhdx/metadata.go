@@ -135,5 +135,8 @@ func (m *metadata) ratio() int64 { return (1 << 23) * m.logical / m.block }
 func (m *metadata) blocks() int64 { return (m.size + m.block - 1) / m.block }
 
 func (m *metadata) entries() int64 {
+	if m.parent { // here all bitmaps have one, also the last
+		return (m.blocks() + m.ratio() - 1) / m.ratio() * (m.ratio() + 1)
+	}
 	return m.blocks() + (m.blocks()-1)/m.ratio()
 }

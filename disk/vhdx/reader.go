@@ -95,9 +95,7 @@ func load(ctx context.Context, r io.ReaderAt, size int64, o disk.OpenOptions) (*
 	switch {
 	case f.parent && o.Parent == nil:
 		return nil, disk.Refuse(name, disk.ReasonBacking, "a differencing disk, whose parent has a part of the data")
-	case f.parent:
-		return nil, disk.Refuse(name, disk.ReasonFeature, "differencing disks are not read")
-	case o.Parent != nil:
+	case !f.parent && o.Parent != nil:
 		return nil, disk.Refuse(name, disk.ReasonBacking, "the disk has no parent")
 	}
 	bat := regions[regionBAT]
@@ -112,12 +110,13 @@ func load(ctx context.Context, r io.ReaderAt, size int64, o disk.OpenOptions) (*
 // disk must be in the file.
 func (f *file) decode(entry []byte, i int64) (disk.Kind, int64, error) {
 	e := binary.LittleEndian.Uint64(entry)
-	switch e & stateMask {
-	case notPresent, undefined, unmapped:
+	state := e & stateMask
+	switch {
+	case state == zeros, f.parent && (state == undefined || state == unmapped):
+		return disk.Zero, 0, nil // not the parent's
+	case state <= unmapped:
 		return disk.Hole, 0, nil
-	case zeros:
-		return disk.Zero, 0, nil
-	case present:
+	case state == present, f.parent && state == partly:
 		at := e & offsetMask
 		need := min(f.block, f.metadata.size-i*f.block)
 		if at < mib || at > uint64(f.size) || int64(at)+need > f.size {
@@ -138,7 +137,8 @@ func (f *file) look(i, limit int64) (disk.Kind, int64, int64, error) {
 }
 
 // Open reads headers, log, metadata, and the block table once: entries that
-// lead out of the file and blocks in the way of each other are malformed.
+// lead out of the file and blocks in the way of each other are malformed. A
+// differencing disk lies on the parent that the caller hands over.
 func Open(ctx context.Context, r io.ReaderAt, size int64, o disk.OpenOptions) (disk.Disk, error) {
 	f, err := load(ctx, r, size, o)
 	if err != nil {
@@ -150,6 +150,9 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, o disk.OpenOptions) (d
 	}
 	if report.Errors > 0 {
 		return nil, disk.Malform(name, "%s", report.Problems[0])
+	}
+	if f.parent {
+		return disk.Overlay(o.Parent, f.changes()), nil
 	}
 	return &blocks.Image{R: f.r, Length: f.metadata.size, Block: f.block, Look: f.look, Nowhere: f.replayed}, nil
 }

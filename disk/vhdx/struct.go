@@ -1,5 +1,6 @@
 // Package vhdx reads and writes VHDX, the format of Hyper-V: fixed and dynamic
-// disks, also those whose log must be replayed. Differencing disks are refused.
+// disks, also those whose log must be replayed. Of differencing disks the parent
+// must be handed over.
 //
 //	0        identifier
 //	64 KiB   header, and at 128 KiB another; the newer one counts

@@ -426,6 +426,53 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// TestParent reads a differencing disk on the parent that is handed over.
+func TestParent(t *testing.T) {
+	const size = 6 * mib
+	top := imgtest.Sparse(size, [2]int64{0, 2 * mib}, [2]int64{3 * mib, 100})
+	parent := imgtest.Random(12, size, 300_000)
+	m := imgtest.Of(t, layout(t, top, nil))
+	m[items+4] = 2
+	m[bat] |= 7    // block 0: some sectors
+	m[bat+8*4] = 2 // block 4: zeros
+	m[bat+8*5] = 3 // block 5: zeros as well
+	bits := len(m) // the bitmap of all 4096 blocks
+	m = append(m, make([]byte, mib)...)
+	m[bits], m[bits+255] = 0x81, 0xc0 // sectors 0, 7, 2046, 2047
+	le.PutUint64(m[bat+8*4096:], uint64(bits)|6)
+	_, err := open(t, m, disk.OpenOptions{})
+	imgtest.WantRefused(t, "no parent", err, disk.ReasonBacking)
+	got, err := open(t, m, disk.OpenOptions{Parent: parent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, own := make([]byte, size), make([]byte, size)
+	for d, p := range map[disk.Disk][]byte{parent: want, top: own} {
+		if err := disk.ReadFull(d, p, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range []int{0, 7, 2046, 2047} {
+		copy(want[s*512:][:512], own[s*512:])
+	}
+	copy(want[mib:2*mib], own[mib:])
+	copy(want[3*mib:4*mib], own[3*mib:])
+	clear(want[4*mib:])
+	imgtest.Same(t, got, imgtest.Memory(want), size)
+	if r, err := vhdx.Check(t.Context(), m.Reader(), m.Size(), disk.OpenOptions{Parent: parent}); err != nil || !r.Clean() {
+		t.Errorf("check: %+v, %v", r, err)
+	}
+
+	le.PutUint64(m[bat+8*4096:], 0)
+	if got, err = open(t, m, disk.OpenOptions{Parent: parent}); err == nil {
+		err = disk.ReadFull(got, own, 0)
+	}
+	imgtest.WantRefused(t, "no bitmap", err, "")
+	le.PutUint64(m[bat+8*4096:], 1<<40|6)
+	_, err = open(t, m, disk.OpenOptions{Parent: parent})
+	imgtest.WantRefused(t, "bitmap outside", err, "")
+}
+
 // TestCheck counts what is wrong.
 func TestCheck(t *testing.T) {
 	m := imgtest.Of(t, layout(t, imgtest.Sparse(4*mib, [2]int64{0, 4 * mib}), nil))
@@ -447,6 +494,8 @@ func FuzzOpen(f *testing.F) {
 	}
 	clone := func(at, n int) []byte { return bytes.Clone(m[at : at+n]) }
 	f.Add(clone(2*headers, 80), clone(regions, 80), clone(logAt, 8*k), clone(meta, 192), clone(items, 64), clone(bat, 32))
+	m[items+4], m[bat] = 2, m[bat]|7
+	f.Add(clone(headers, 80), clone(regions, 80), clone(logAt, 0), clone(meta, 192), clone(items, 64), clone(bat, 32))
 	f.Fuzz(func(t *testing.T, header, region, log, table, item, entries []byte) {
 		b := make(imgtest.Image, 5*mib)
 		copy(b, m[:64*k])

@@ -20,6 +20,7 @@ import (
 	"testing"
 
 	"kuva/disk"
+	"kuva/disk/internal/blocks"
 )
 
 // Pattern is a disk of any size whose bytes follow from their offsets within
@@ -238,6 +239,9 @@ func Clean(t testing.TB, f *disk.Format, path string) *disk.Report {
 	return r
 }
 
+// Memory is a disk of bytes, all of them data.
+func Memory(b []byte) disk.Disk { return blocks.Bytes(b) }
+
 // Image is a changeable file in memory, for tests that break it.
 type Image []byte
 
@@ -281,21 +285,32 @@ func WantRefused(t testing.TB, what string, err error, reason disk.Reason) {
 }
 
 // Use opens, checks and reads bytes that may be anything: what fuzz targets
-// do. Whatever is wrong must be said by an error.
+// do. Whatever is wrong must be said by an error. A file that has a parent gets
+// one.
 func Use(t testing.TB, f *disk.Format, b []byte) {
-	r := bytes.NewReader(b)
-	limits := disk.Limits{Memory: 16 << 20, Read: 64 << 20, Steps: 1 << 22}
-	if _, err := f.Probe(r, r.Size()); err != nil {
+	if _, err := f.Probe(bytes.NewReader(b), int64(len(b))); err != nil {
 		t.Fatal(err)
 	}
-	budget := disk.NewBudget(limits)
-	if _, err := f.Check(t.Context(), r, r.Size(), disk.OpenOptions{Budget: budget}); err != nil {
+	err := use(t, f, b, nil)
+	if r := (*disk.Refused)(nil); errors.As(err, &r) && r.Reason == disk.ReasonBacking {
+		_ = use(t, f, b, Sparse(3<<20, [2]int64{1000, 2 << 20}))
+	}
+}
+
+// use gives the error of Open.
+func use(t testing.TB, f *disk.Format, b []byte, parent disk.Disk) error {
+	r := bytes.NewReader(b)
+	options := func() disk.OpenOptions {
+		limits := disk.Limits{Memory: 16 << 20, Read: 64 << 20, Steps: 1 << 22}
+		return disk.OpenOptions{Parent: parent, Budget: disk.NewBudget(limits)}
+	}
+	if _, err := f.Check(t.Context(), r, r.Size(), options()); err != nil {
 		known(t, err)
 	}
-	d, err := f.Open(t.Context(), r, r.Size(), disk.OpenOptions{Budget: disk.NewBudget(limits)})
+	d, err := f.Open(t.Context(), r, r.Size(), options())
 	if err != nil {
 		known(t, err)
-		return
+		return err
 	}
 	n, at := 0, int64(0)
 	for e, err := range d.Extents(t.Context(), 0, d.Size()) {
@@ -317,6 +332,7 @@ func Use(t testing.TB, f *disk.Format, b []byte) {
 			known(t, err)
 		}
 	}
+	return nil
 }
 
 func known(t testing.TB, err error) {
