@@ -62,6 +62,10 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, o disk.OpenOptions) (d
 	if err := d.alone(); err != nil {
 		return nil, err
 	}
+	// The header's size counts; some writers round it up to a grain.
+	if more := int64(x.Capacity) - d.extents[0].sectors; more < 0 || more >= int64(x.Grain) {
+		return nil, disk.Malform(name, "the header says %d sectors, the descriptor %d", x.Capacity, d.extents[0].sectors)
+	}
 	if len(o.Parts) > 0 {
 		return nil, disk.Refuse(name, disk.ReasonDataFile, "all data are in the file itself")
 	}
