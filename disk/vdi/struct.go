@@ -20,9 +20,9 @@ import (
 // LayoutVersion of the files that Layout makes.
 const LayoutVersion = 1
 
-// MaxSize is the largest disk that is written: what QEMU reads (just under
-// 2³⁰ blocks of 1 MiB).
-const MaxSize = (1<<30 - 1024) << 20
+// MaxSize is the largest disk that is written, just under 1 PiB: the offset of
+// the first block behind the table has 32 bits.
+const MaxSize = (1<<30 - 1<<19) << 20
 
 const (
 	name       = "vdi"

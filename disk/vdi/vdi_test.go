@@ -33,6 +33,14 @@ func TestConformance(t *testing.T) {
 			Name: "static", Settings: disk.Settings{"static": "on"},
 			QEMU: "vdi", QEMUOptions: "static=on", QEMUCheck: true,
 		})
+	v := layout(t, imgtest.Sparse(vdi.MaxSize, [2]int64{vdi.MaxSize - 5, 5}), nil)
+	head := make([]byte, 512)
+	if err := disk.ReadFull(v, head, 0); err != nil {
+		t.Fatal(err)
+	}
+	if data := int64(le.Uint32(head[0x158:])); data+1<<20 != v.Size() {
+		t.Errorf("blocks begin at %d, the file has %d bytes", data, v.Size())
+	}
 	_, err := vdi.Layout(t.Context(), imgtest.Sparse(vdi.MaxSize+1), nil)
 	imgtest.WantRefused(t, "too large", err, disk.ReasonTooLarge)
 }
