@@ -81,12 +81,21 @@ func (c *checker) run(ctx context.Context) error {
 		}
 	}
 	if c.sparse.grains == nil && c.report.Errors == 0 {
-		c.report.Leaks = c.grains.Gaps(int64(c.Overhead), c.size/sector)
+		c.report.Leaks = c.grains.Gaps(c.front(), c.size/sector)
 		if c.report.Leaks > 0 && len(c.report.Problems) < disk.MaxProblems {
 			c.report.Problems = append(c.report.Problems, fmt.Sprintf("room for %d grains is not used", c.report.Leaks))
 		}
 	}
 	return nil
+}
+
+// front is the first sector behind everything that is no grain.
+func (c *checker) front() int64 {
+	end := max(c.Overhead, c.DescOff+c.DescSize, c.DirOff+uint64(c.header.tables()*4+sector-1)/sector)
+	if n := len(c.tables); n > 0 {
+		end = max(end, uint64(c.tables[n-1])+tableBytes/sector)
+	}
+	return int64(min(end, uint64(c.size/sector)))
 }
 
 // findTables reads the directory.

@@ -315,6 +315,17 @@ func TestHeaders(t *testing.T) {
 			t.Errorf("%s: check: %+v, %v", c.what, r, err)
 		}
 	}
+	// A grain that no table knows is a leak, wherever the header says that
+	// grains begin.
+	leaky := base.Copy()
+	clear(leaky[table : table+4])
+	second := int(le.Uint32(base[le.Uint64(base[48:])*512:])) * 512
+	clear(leaky[second : second+4])
+	clear(leaky[64:72]) // the overhead
+	r, err := vmdk.Check(t.Context(), leaky.Reader(), leaky.Size(), disk.OpenOptions{})
+	if err != nil || r.Errors != 0 || r.Leaks != 1 {
+		t.Errorf("leak: %+v, %v", r, err)
+	}
 	// A grain that unpacks to something longer, shorter or broken.
 	at := int(le.Uint32(packed[grain:])) * 512
 	m := packed.Copy()
