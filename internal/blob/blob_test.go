@@ -12,12 +12,14 @@ import (
 	"kuva/internal/blob/mem"
 )
 
-// The stores that have a reserve.
+// What some stores can do besides.
 var (
 	_ blob.ReserveReleaser = (*dir.Store)(nil)
 	_ blob.ReserveRefiller = (*dir.Store)(nil)
 	_ blob.ReserveReleaser = (*mem.Store)(nil)
 	_ blob.ReserveRefiller = (*mem.Store)(nil)
+
+	_ blob.Prefetcher = (*dir.Store)(nil)
 )
 
 // FuzzCheckKey holds that a key that passes is a path that stays below its root and

@@ -85,9 +85,13 @@ type hookRow struct {
 	segment int
 }
 
-// windowChunks is how many chunks a window holds: two windows, one being
-// filled and one being stored, make the 8 MiB that a writer looks ahead.
-const windowChunks = 16
+// windowChunks is how many chunks a window holds. Two windows, one being filled
+// and one being stored, are 4 MiB: sixteen uploads then fit into 200 MiB with
+// everything else. A re-upload or a snapshot finds its like from the first
+// window on all the same, because the first four chunks of each segment are
+// hooks; what begins to resemble another object in the middle is found later
+// by up to a window.
+const windowChunks = 8
 
 // chunkBufs are the buffers of chunks on their way, shared by all writers.
 var chunkBufs = sync.Pool{New: func() any { b := make([]byte, chunk.Size); return &b }}
