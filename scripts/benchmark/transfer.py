@@ -4,9 +4,9 @@ once, download it again, and print one line a figure: name value unit. The media
 
 Figures: throughput in MiB/s, CPU seconds per GiB of the server's processes (BENCH_PIDS="name=pid ...") and of the
 clients, the greatest memory (PSS) of the server meanwhile, and what one upload adds to BENCH_STORE_DIR. Downloads
-are from a cold page cache where this runs as root. With BENCH_KEEP the first upload stays. OS_AUTH_URL,
-OS_USERNAME, OS_PASSWORD and OS_PROJECT_NAME say
-where and who."""
+are from a cold page cache where this runs as root. With BENCH_KEEP the first upload stays. With BENCH_FRESH no two
+uploads send the same bytes, or a server that keeps equal bytes once would have next to nothing to do; 16 clients then
+send 256 MiB each. OS_AUTH_URL, OS_USERNAME, OS_PASSWORD and OS_PROJECT_NAME say where and who."""
 import json, os, resource, statistics, subprocess, sys, threading, time, urllib.request
 
 name, path, counts = sys.argv[1], sys.argv[2], [int(n) for n in sys.argv[3:]]
@@ -123,15 +123,39 @@ def curl(*args):
     return ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-H", "X-Auth-Token: " + token["X-Auth-Token"], *args]
 
 
+def fresh(n, size):
+    """n files of size bytes that nobody has seen yet: every 64 KiB of them holds a new random number."""
+    paths = []
+    for k in range(n):
+        copy = "%s.%d" % (path, k)
+        paths.append(copy)
+        if not os.path.exists(copy):
+            with open(path, "rb") as source, open(copy, "wb") as target:
+                for _ in range(size >> 20):
+                    target.write(source.read(1 << 20))
+        with open(copy, "r+b") as f:
+            f.truncate(size)
+            for at in range(0, size, 1 << 16):
+                os.pwrite(f.fileno(), os.urandom(8), at)
+    os.sync()
+    return paths
+
+
+whole = mib
 for n in counts:
+    mib = whole
+    if os.environ.get("BENCH_FRESH") and n >= 16:
+        mib = min(whole, 256)
     rows = {"upload": [], "download": []}
     grown = None
     for turn in range(repeat if n < 16 else 1):
         ids = [call("POST", base + "/v2/images", {"name": "transfer", "disk_format": "raw", "container_format": "bare"},
                     token)[1]["id"] for _ in range(n)]
         urls = [base + "/v2/images/%s/file" % i for i in ids]
+        files = fresh(n, int(mib) << 20) if os.environ.get("BENCH_FRESH") else [path] * n
         before = stored() if turn == 0 else None
-        rows["upload"].append(together([curl("-X", "PUT", "-H", "Content-Type: application/octet-stream", "-T", path, u) for u in urls]))
+        rows["upload"].append(together([curl("-X", "PUT", "-H", "Content-Type: application/octet-stream", "-T", f, u)
+                                        for f, u in zip(files, urls)]))
         if before is not None:
             grown = stored() - before
         cold()
@@ -149,3 +173,6 @@ for n in counts:
         out("%s_%dc_server_pss" % (what, n), peak, "MiB")
     if grown is not None:
         out("upload_%dc_stored" % n, grown, "MiB")
+    for f in files:
+        if f != path:
+            os.unlink(f)
