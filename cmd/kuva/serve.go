@@ -63,11 +63,11 @@ administrator's password; without it a random one is made and shown once.`,
 }
 
 // keepSmall trades a little CPU for memory: nearly all of the heap is buffers
-// of uploads, which cost the collector nothing to look at, so it may run twice
-// as often as usual. GOGC in the environment goes before.
+// of uploads, which cost the collector nothing to look at, so it may run four
+// times as often as usual. GOGC in the environment goes before.
 func keepSmall() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(25)
 	}
 }
 
