@@ -88,14 +88,6 @@ type (
 	ReserveRefiller interface{ RefillReserve() error }
 )
 
-// Prefetcher is a store that can begin to fetch what will be read soon, so that
-// several readers of one stream, who come out of order, do not each wait for it.
-type Prefetcher interface {
-	// Prefetch says that n bytes from off are read next. It does not wait and
-	// reports nothing: reading tells.
-	Prefetch(key string, off, n int64)
-}
-
 // Put stores b under key in one go.
 func Put(ctx context.Context, s Store, key string, b []byte) error {
 	w, err := s.Create(ctx, key)

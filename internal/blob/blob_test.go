@@ -12,14 +12,12 @@ import (
 	"kuva/internal/blob/mem"
 )
 
-// What some stores can do besides.
+// The stores that have a reserve.
 var (
 	_ blob.ReserveReleaser = (*dir.Store)(nil)
 	_ blob.ReserveRefiller = (*dir.Store)(nil)
 	_ blob.ReserveReleaser = (*mem.Store)(nil)
 	_ blob.ReserveRefiller = (*mem.Store)(nil)
-
-	_ blob.Prefetcher = (*dir.Store)(nil)
 )
 
 // FuzzCheckKey holds that a key that passes is a path that stays below its root and

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"kuva/chunk"
-	"kuva/internal/blob"
 )
 
 // Reader reads n bytes of the object from off, in order, with chunks fetched
@@ -55,7 +54,6 @@ func (r *Reader) start() {
 func (r *Reader) plan(off int64) {
 	defer close(r.ahead)
 	gen := r.o.current()
-	ahead := foresight{store: r.o.d.store}
 	for off < r.end {
 		pc, err := r.o.d.pieceAt(r.ctx, gen, off)
 		if isNotFound(err) {
@@ -73,7 +71,6 @@ func (r *Reader) plan(off int64) {
 			close(f.done)
 		default:
 			f.n = int(n)
-			ahead.note(pc.entry.Loc)
 		}
 		select {
 		case r.ahead <- f:
@@ -89,32 +86,6 @@ func (r *Reader) plan(off int64) {
 		}
 		off += n
 	}
-}
-
-// foresight tells the store which part of a pack comes next. The fetchers
-// read out of order, which hides from it that this is one stream.
-type foresight struct {
-	store blob.Store
-	pack  PackRef
-	until int64 // in the pack
-}
-
-const foreseen = 4 << 20 // bytes ahead
-
-func (a *foresight) note(l Loc) {
-	from, end := int64(l.Offset), int64(l.Offset)+int64(l.Sealed)
-	if l.Pack == a.pack && from >= a.until-2*foreseen {
-		if end+foreseen/2 <= a.until {
-			return
-		}
-		from = max(from, a.until)
-	}
-	p, ok := power[blob.Prefetcher](a.store)
-	if !ok {
-		return
-	}
-	a.pack, a.until = l.Pack, from+foreseen
-	p.Prefetch(l.Pack.Key(), from, foreseen)
 }
 
 func (r *Reader) fetch(f *fetch, pc piece) {

@@ -212,21 +212,6 @@ func (s *Store) ready(ctx context.Context, writing bool) error {
 	return ctx.Err()
 }
 
-// Prefetch implements blob.Prefetcher where the files can be told.
-func (s *Store) Prefetch(key string, off, n int64) {
-	if s.closed.Load() || blob.CheckKey(key) != nil {
-		return
-	}
-	f, err := s.files.get(key)
-	if err != nil {
-		return
-	}
-	defer s.files.put(f)
-	if w, ok := f.File.(fsys.Foreteller); ok {
-		w.WillNeed(off, n)
-	}
-}
-
 // ReadAt implements blob.Store.
 func (s *Store) ReadAt(ctx context.Context, key string, p []byte, off int64) (int, error) {
 	if err := s.ready(ctx, false); err != nil {

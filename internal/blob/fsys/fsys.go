@@ -54,13 +54,6 @@ type File interface {
 	Close() error
 }
 
-// Foreteller is a File that can be told what will be read soon.
-type Foreteller interface {
-	// WillNeed begins to bring n bytes from off in. It does not wait, and
-	// reports nothing: reading tells.
-	WillNeed(off, n int64)
-}
-
 // Info describes an entry of a folder.
 type Info struct {
 	Name string // the last element of its path

@@ -168,9 +168,6 @@ func (f *osFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// WillNeed implements Foreteller.
-func (f *osFile) WillNeed(off, n int64) { willNeed(f.File, off, n) }
-
 // Sync implements File.
 func (f *osFile) Sync() error { return f.failed("sync", syncData(f.File)) }
 

@@ -30,10 +30,6 @@ func beginWriteBack(f *os.File, off, n int64) error {
 	}
 }
 
-func willNeed(f *os.File, off, n int64) {
-	_ = unix.Fadvise(int(f.Fd()), off, n, unix.FADV_WILLNEED) // advice may be refused
-}
-
 func allocate(f *os.File, n int64) error {
 	for {
 		err := unix.Fallocate(int(f.Fd()), 0, 0, n)

@@ -13,8 +13,6 @@ func syncData(f *os.File) error { return f.Sync() }
 
 func beginWriteBack(*os.File, int64, int64) error { return nil }
 
-func willNeed(*os.File, int64, int64) {}
-
 func allocate(*os.File, int64) error { return errors.ErrUnsupported }
 
 const (
