@@ -16,6 +16,7 @@ type matcher struct {
 	candidates []*candidate // newest use last
 	roots      map[int64]*root
 	tried      map[segID]bool // did not load: no candidate
+	spare      []segID        // had hooks in common, but others had more
 	written    map[Name]Loc   // chunks stored by this writer, the newest
 	older      map[Name]Loc   // and those before them
 	equal      map[Name]Loc   // segments of loaded roots, by name
@@ -39,6 +40,7 @@ const (
 	winnersMost    = 2  // new candidates a window
 	writtenMost    = 4096
 	rootsMost      = 16
+	spareMost      = 16
 )
 
 func newMatcher(w *Writer) *matcher {
@@ -187,14 +189,19 @@ func (m *matcher) ask(win []item) (bool, error) {
 		}
 		return cmp.Or(cmp.Compare(a.object, b.object), a.segment-b.segment)
 	})
+	// What lost this time may hold what comes later, although none of its hooks
+	// lies there: it is tried before anything is stored anew.
+	winners = append(winners, m.spare...)
+	m.spare = nil
 	loaded := 0
-	for _, id := range winners {
+	for i, id := range winners {
 		ok, err := m.load(id)
 		if err != nil {
 			return false, err
 		}
 		if ok {
 			if loaded++; loaded == winnersMost {
+				m.spare = slices.Clone(winners[i+1 : min(len(winners), i+1+spareMost)])
 				break
 			}
 		}

@@ -547,7 +547,9 @@ func (d *Depot) insertHooks(ctx context.Context, tx *catalog.Tx, realm, object i
 		if rows <= hooksName {
 			continue
 		}
-		_, err = tx.Exec(ctx, `DELETE FROM hook WHERE realm = $1 AND name8 = $2 AND at = (SELECT MIN(at) FROM hook WHERE realm = $1 AND name8 = $2) AND object <> $3`,
+		// One row, the oldest: many may be of one moment, as after a rebuild.
+		_, err = tx.Exec(ctx, `DELETE FROM hook WHERE realm = $1 AND name8 = $2 AND (at, object, segment) =
+			(SELECT at, object, segment FROM hook WHERE realm = $1 AND name8 = $2 AND object <> $3 ORDER BY at, object, segment LIMIT 1)`,
 			realm, h.name.name8(), object)
 		if err != nil {
 			return err
