@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -214,6 +215,7 @@ func TestMemoryOfWriters(t *testing.T) {
 	live() // pools give up what was not used between two collections
 	before := live()
 	var wg sync.WaitGroup
+	var samples atomic.Int64 // a quick machine writes on until there are enough
 	for i := range writers {
 		wg.Go(func() {
 			wr, err := w.Create(context.Background(), CreateOptions{Project: "p", Kind: KindExact})
@@ -224,7 +226,7 @@ func TestMemoryOfWriters(t *testing.T) {
 			defer wr.Abort()
 			src := mrand.NewChaCha8([32]byte{byte(i)})
 			buf := make([]byte, 64<<10)
-			for n := 0; n < 40<<20; n += len(buf) {
+			for n := 0; n < 24<<20 || samples.Load() < 8 && n < 1<<30; n += len(buf) {
 				_, _ = src.Read(buf)
 				if _, err := wr.Write(buf); err != nil {
 					t.Error(err)
@@ -236,20 +238,21 @@ func TestMemoryOfWriters(t *testing.T) {
 	done := make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
 	var most int64
-	for samples := 0; ; samples++ {
+	for {
 		select {
 		case <-done:
 			each := (most - before) / writers
-			t.Logf("at most %d KiB for each of %d writers, %d samples", each>>10, writers, samples)
+			t.Logf("at most %d KiB for each of %d writers, %d samples", each>>10, writers, samples.Load())
 			if each > 10<<20 {
 				t.Errorf("a writer holds %d bytes", each)
 			}
-			if samples < 5 {
+			if samples.Load() < 8 {
 				t.Error("too few samples to tell")
 			}
 			return
 		case <-time.After(20 * time.Millisecond):
 			most = max(most, live())
+			samples.Add(1)
 		}
 	}
 }
