@@ -41,8 +41,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"kuva"
 )
 
@@ -236,9 +234,10 @@ func (db *DB) once(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, fn fu
 	if opts != nil && opts.ReadOnly {
 		return nil
 	}
+	gone := closed(conn) // nothing can be sent on it, so nothing is committed
 	err = classify(raw.Commit())
 	unknown := errors.Is(err, ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
-	if unknown && !pgconn.SafeToRetry(err) { // else the COMMIT was never sent
+	if unknown && !gone {
 		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
 	if err == nil || errors.Is(err, ErrOutcomeUnknown) {

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"net"
 	"time"
@@ -56,4 +57,18 @@ func durable(ctx context.Context, conn *pgx.Conn) error {
 		return fmt.Errorf("%w: %w", ErrUnsafe, kuva.E(kuva.CodeUnavailable, "catalog.unsafe_commit"))
 	}
 	return nil
+}
+
+// closed reports whether a connection to PostgreSQL is known to be dead. It is
+// asked before COMMIT, because the error of COMMIT does not tell whether it was
+// sent: pgx 5.12 says that "conn closed" is safe to try again also where the
+// server's answer got lost.
+func closed(conn *sql.Conn) (dead bool) {
+	_ = conn.Raw(func(c any) error {
+		if pg, ok := c.(*stdlib.Conn); ok {
+			dead = pg.Conn().IsClosed()
+		}
+		return nil
+	})
+	return dead
 }
