@@ -1,0 +1,157 @@
+package policy
+
+// Rule is the name of a rule of the table.
+type Rule string
+
+// The rules that use cases ask for. Those that the reference services have
+// bear their names.
+const (
+	ContextIsAdmin Rule = "context_is_admin"
+
+	GetImages        Rule = "get_images"
+	GetImage         Rule = "get_image"
+	AddImage         Rule = "add_image"
+	ModifyImage      Rule = "modify_image"
+	DeleteImage      Rule = "delete_image"
+	PublicizeImage   Rule = "publicize_image"
+	CommunitizeImage Rule = "communitize_image"
+	ChangeOwner      Rule = "kuva:change_owner"
+	LiftRestriction  Rule = "kuva:lift_restriction"
+
+	UploadImage         Rule = "upload_image"
+	DownloadImage       Rule = "download_image"
+	DownloadDeactivated Rule = "kuva:download_deactivated"
+	Deactivate          Rule = "deactivate"
+	Reactivate          Rule = "reactivate"
+
+	GetMembers   Rule = "get_members"
+	GetMember    Rule = "get_member"
+	AddMember    Rule = "add_member"
+	ModifyMember Rule = "modify_member"
+	DeleteMember Rule = "delete_member"
+
+	ListJobs    Rule = "kuva:jobs.list"
+	GetJob      Rule = "kuva:jobs.get"
+	CancelJob   Rule = "kuva:jobs.cancel"
+	WatchEvents Rule = "kuva:events"
+	GetActivity Rule = "kuva:activity.get"
+	GetCost     Rule = "kuva:cost.get"
+	GetUsage    Rule = "kuva:usage.get"
+	GetQuota    Rule = "kuva:quota.get"
+	SetQuota    Rule = "kuva:quota.set"
+	GetDepot    Rule = "kuva:depot.get"
+	Collect     Rule = "kuva:depot.collect"
+)
+
+// Entry is one row of the table.
+type Entry struct {
+	Rule    Rule
+	Default string   // in the language of oslo.policy
+	Routes  []string // that ask for it, as patterns of the doors
+}
+
+// Expressions that others refer to. Roles imply each other before policy is
+// asked: an admin has member, a member has reader.
+var helpers = []Entry{
+	{ContextIsAdmin, "role:admin", nil},
+	{"admin_required", "rule:context_is_admin", nil},
+	// What a project owns is looked at by all of its roles and changed by its
+	// members.
+	{"owner", "rule:context_is_admin or project_id:%(owner)s", nil},
+	{"owner_member", "rule:context_is_admin or (role:member and project_id:%(owner)s)", nil},
+	// kuva.CanSee in this language.
+	{"sees", "rule:owner or project_id:%(member_id)s or 'public':%(visibility)s or 'community':%(visibility)s", nil},
+}
+
+// Table is every rule that a route asks for. Tests hold it to the routes of
+// the doors, both ways.
+var Table = []Entry{
+	// Images. get_image stands before all that names an image: who fails it is
+	// told that there is no such image.
+	{GetImages, "@", []string{"GET /v2/images"}},
+	{GetImage, "rule:sees", []string{"GET /v2/images/{id}", "GET /v2/images/{id}/tasks", "GET /kuva/v1/images/{id}"}},
+	{AddImage, "rule:owner_member", []string{"POST /v2/images"}},
+	{ModifyImage, "rule:owner_member", []string{"PATCH /v2/images/{id}", "PUT /v2/images/{id}/tags/{tag}", "DELETE /v2/images/{id}/tags/{tag}"}},
+	{DeleteImage, "rule:owner_member", []string{"DELETE /v2/images/{id}"}},
+	{PublicizeImage, "rule:context_is_admin", []string{"POST /v2/images", "PATCH /v2/images/{id}", "PUT /v2/images/{id}/file"}},
+	{CommunitizeImage, "rule:owner_member", []string{"POST /v2/images", "PATCH /v2/images/{id}"}},
+	{ChangeOwner, "rule:context_is_admin", []string{"POST /v2/images", "PATCH /v2/images/{id}"}},
+	{LiftRestriction, "rule:context_is_admin", []string{"PATCH /v2/images/{id}"}},
+
+	// Content.
+	{UploadImage, "rule:owner_member", []string{"PUT /v2/images/{id}/file"}},
+	{DownloadImage, "rule:sees", []string{"GET /v2/images/{id}/file"}},
+	{DownloadDeactivated, "rule:context_is_admin", []string{"GET /v2/images/{id}/file"}},
+	{Deactivate, "rule:owner_member", []string{"POST /v2/images/{id}/actions/deactivate"}},
+	{Reactivate, "rule:owner_member", []string{"POST /v2/images/{id}/actions/reactivate"}},
+
+	// Image members. Who sees a list of members sees itself in it, the owner
+	// sees all.
+	{GetMembers, "rule:owner or project_id:%(member_id)s", []string{"GET /v2/images/{id}/members"}},
+	{GetMember, "rule:owner or project_id:%(member_id)s", []string{"GET /v2/images/{id}/members/{member}"}},
+	{AddMember, "rule:owner_member", []string{"POST /v2/images/{id}/members"}},
+	{ModifyMember, "rule:context_is_admin or (role:member and project_id:%(member_id)s)", []string{"PUT /v2/images/{id}/members/{member}"}},
+	{DeleteMember, "rule:owner_member", []string{"DELETE /v2/images/{id}/members/{member}"}},
+
+	// What OpenStack has no words for.
+	{ListJobs, "rule:owner", []string{"GET /kuva/v1/jobs"}},
+	{GetJob, "rule:owner", []string{"GET /kuva/v1/jobs/{id}"}},
+	{CancelJob, "rule:owner_member", []string{"DELETE /kuva/v1/jobs/{id}", "POST /kuva/v1/jobs/{id}/cancel"}},
+	{WatchEvents, "rule:owner", []string{"GET /kuva/v1/events"}},
+	{GetActivity, "rule:owner", []string{"GET /kuva/v1/images/{id}/activity"}},
+	{GetCost, "rule:owner", []string{"GET /kuva/v1/images/{id}"}},
+	{GetUsage, "rule:owner", []string{"GET /kuva/v1/usage"}},
+	{GetQuota, "rule:owner", []string{"GET /kuva/v1/quota"}},
+	{SetQuota, "rule:context_is_admin", []string{"PUT /kuva/v1/quota"}},
+	{GetDepot, "rule:context_is_admin", []string{"GET /kuva/v1/depot"}},
+	{Collect, "rule:context_is_admin", []string{"POST /kuva/v1/depot/collect"}},
+
+	// Identity. These stand before the door; behind it identity tells everybody
+	// only of what is theirs, so that a rule can narrow but not widen.
+	{"identity:validate_token", "@", []string{"GET /identity/v3/auth/tokens"}},
+	{"identity:revoke_token", "@", []string{"DELETE /identity/v3/auth/tokens"}},
+	{"identity:get_auth_catalog", "@", []string{"GET /identity/v3/auth/catalog"}},
+	{"identity:get_auth_projects", "@", []string{"GET /identity/v3/auth/projects"}},
+	{"identity:get_auth_domains", "@", []string{"GET /identity/v3/auth/domains"}},
+	{"identity:get_auth_system", "@", []string{"GET /identity/v3/auth/system"}},
+	{"identity:list_projects", "@", []string{"GET /identity/v3/projects"}},
+	{"identity:get_project", "@", []string{"GET /identity/v3/projects/{project}"}},
+	{"identity:create_project", "rule:admin_required", []string{"POST /identity/v3/projects"}},
+	{"identity:update_project", "rule:admin_required", []string{"PATCH /identity/v3/projects/{project}"}},
+	{"identity:delete_project", "rule:admin_required", []string{"DELETE /identity/v3/projects/{project}"}},
+	{"identity:list_users", "rule:admin_required", []string{"GET /identity/v3/users"}},
+	{"identity:get_user", "@", []string{"GET /identity/v3/users/{user}"}},
+	{"identity:create_user", "rule:admin_required", []string{"POST /identity/v3/users"}},
+	{"identity:update_user", "rule:admin_required", []string{"PATCH /identity/v3/users/{user}"}},
+	{"identity:delete_user", "rule:admin_required", []string{"DELETE /identity/v3/users/{user}"}},
+	{"identity:list_user_projects", "@", []string{"GET /identity/v3/users/{user}/projects"}},
+	{"identity:list_roles", "@", []string{"GET /identity/v3/roles"}},
+	{"identity:get_role", "@", []string{"GET /identity/v3/roles/{role}"}},
+	{"identity:list_grants", "rule:admin_required", []string{"GET /identity/v3/projects/{project}/users/{user}/roles"}},
+	{"identity:check_grant", "rule:admin_required", []string{"GET /identity/v3/projects/{project}/users/{user}/roles/{role}"}},
+	{"identity:create_grant", "rule:admin_required", []string{"PUT /identity/v3/projects/{project}/users/{user}/roles/{role}"}},
+	{"identity:revoke_grant", "rule:admin_required", []string{"DELETE /identity/v3/projects/{project}/users/{user}/roles/{role}"}},
+	{"identity:list_role_assignments", "@", []string{"GET /identity/v3/role_assignments"}},
+	{"identity:list_domains", "@", []string{"GET /identity/v3/domains"}},
+	{"identity:get_domain", "@", []string{"GET /identity/v3/domains/{domain}"}},
+	{"identity:list_services", "rule:admin_required", []string{"GET /identity/v3/services"}},
+	{"identity:get_service", "rule:admin_required", []string{"GET /identity/v3/services/{service}"}},
+	{"identity:list_endpoints", "rule:admin_required", []string{"GET /identity/v3/endpoints"}},
+	{"identity:get_endpoint", "rule:admin_required", []string{"GET /identity/v3/endpoints/{endpoint}"}},
+	{"identity:list_regions", "@", []string{"GET /identity/v3/regions"}},
+	{"identity:get_region", "@", []string{"GET /identity/v3/regions/{region}"}},
+}
+
+// NoToken lists the routes that ask nobody who they are: versions, documents
+// and the ways to get a token.
+var NoToken = []string{
+	"GET /identity", "GET /identity/{$}", "GET /identity/v3", "GET /identity/v3/{$}",
+	"POST /identity/v3/auth/tokens", "POST /identity/v3/users/{user}/password",
+	"GET /kuva/v1", "GET /kuva/v1/openapi.yaml", "GET /kuva/v1/openapi.json",
+}
+
+// AnyToken lists the routes that answer everybody who has a token, and tell
+// everybody the same.
+var AnyToken = []string{
+	"GET /v2/schemas/image", "GET /v2/schemas/images", "GET /v2/schemas/member", "GET /v2/schemas/members",
+}
