@@ -3,8 +3,6 @@ package disktest
 import (
 	"bufio"
 	"bytes"
-	"compress/bzip2"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -79,18 +77,9 @@ func (row Row) Open(t testing.TB) (f *os.File, size int64, ok bool) {
 		return f, size, true
 	}
 	var r io.Reader = bufio.NewReader(f)
-	var err error
 	for outer := range strings.SplitSeq(row.Outer, "+") {
-		switch outer {
-		case "gz":
-			r, err = gzip.NewReader(r)
-		case "bz2":
-			r = bzip2.NewReader(r)
-		default:
+		if r, ok = unwrap(t, r, outer); !ok {
 			return nil, 0, false
-		}
-		if err != nil {
-			t.Fatal(err)
 		}
 	}
 	plain, err := os.Create(filepath.Join(t.TempDir(), "plain"))
