@@ -10,6 +10,7 @@ import (
 	"kuva/internal/blob"
 	"kuva/internal/catalog"
 	"kuva/internal/depot"
+	"kuva/internal/policy"
 )
 
 // view and update run fn in a transaction; errors come back coded.
@@ -54,8 +55,17 @@ func plainText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(
 type getImage func(ctx context.Context, tx *catalog.Tx, id string) (*catalog.Image, error)
 
 // see returns an image that p may see, with p's membership where sight comes
-// from it. get is catalog.GetImage or catalog.LockImage.
-func see(ctx context.Context, tx *catalog.Tx, get getImage, p kuva.Principal, id string) (*catalog.Image, *kuva.Member, error) {
+// from it. get is catalog.GetImage or catalog.LockImage. The policy may hide
+// more than kuva.CanSee does, and nothing less.
+func (s *Service) see(ctx context.Context, tx *catalog.Tx, get getImage, p kuva.Principal, id string) (*catalog.Image, *kuva.Member, error) {
+	img, member, err := sight(ctx, tx, get, p, id)
+	if err == nil && !s.allows(p, policy.GetImage, img, member) {
+		return nil, nil, notFound(id)
+	}
+	return img, member, err
+}
+
+func sight(ctx context.Context, tx *catalog.Tx, get getImage, p kuva.Principal, id string) (*catalog.Image, *kuva.Member, error) {
 	if id == "" || len(id) > MaxName || !plainText(id) {
 		return nil, nil, notFound(id)
 	}
@@ -84,9 +94,27 @@ func owns(p kuva.Principal, img *catalog.Image) bool {
 	return p.Admin || p.ProjectID != "" && p.ProjectID == img.Owner
 }
 
-// mayChange refuses whoever may see an image but not change it.
-func mayChange(p kuva.Principal, img *catalog.Image) error {
+// target is an image as the policy is asked about it. member is the project
+// that the question is about, nil where it is about none.
+func target(img *catalog.Image, member *kuva.Member) policy.Target {
+	t := policy.Target{Project: img.Owner, Visibility: img.Visibility, Status: img.Status, Protected: img.Protected}
+	if member != nil {
+		t.Member, t.MemberStatus = member.Project, member.Status
+	}
+	return t
+}
+
+// allows asks the policy.
+func (s *Service) allows(p kuva.Principal, rule policy.Rule, img *catalog.Image, member *kuva.Member) bool {
+	return s.cfg.Policy.Allows(p, rule, target(img, member))
+}
+
+// allow refuses whoever may see an image but not do this with it, in the words
+// of the commonest reasons.
+func (s *Service) allow(p kuva.Principal, rule policy.Rule, img *catalog.Image) error {
 	switch {
+	case s.allows(p, rule, img, nil):
+		return nil
 	case !owns(p, img) && img.Visibility == kuva.VisibilityPublic:
 		return kuva.E(kuva.CodeForbidden, "image.platform_read_only")
 	case !owns(p, img):
@@ -94,7 +122,31 @@ func mayChange(p kuva.Principal, img *catalog.Image) error {
 	case !p.CanWrite():
 		return kuva.E(kuva.CodeForbidden, "image.reader")
 	}
+	return refused(rule)
+}
+
+// mayShow refuses visibilities that p may not give an image.
+func (s *Service) mayShow(p kuva.Principal, v kuva.Visibility, on policy.Target) error {
+	switch {
+	case v == kuva.VisibilityPublic && !s.cfg.Policy.Allows(p, policy.PublicizeImage, on):
+		return kuva.E(kuva.CodeForbidden, "image.public_admin")
+	case v == kuva.VisibilityCommunity && !s.cfg.Policy.Allows(p, policy.CommunitizeImage, on):
+		return refused(policy.CommunitizeImage)
+	}
 	return nil
+}
+
+// refused says that the site's own rule is in the way.
+func refused(rule policy.Rule) error {
+	return kuva.E(kuva.CodeForbidden, "image.policy", "rule", string(rule))
+}
+
+// notOwner refuses what is the owner's to know.
+func notOwner(p kuva.Principal, rule policy.Rule, img *catalog.Image) error {
+	if owns(p, img) {
+		return refused(rule)
+	}
+	return kuva.E(kuva.CodeForbidden, "image.not_owner")
 }
 
 // restricted reports whether img was made from an image that forbids to

@@ -7,6 +7,7 @@ import (
 	"kuva"
 	"kuva/internal/audit"
 	"kuva/internal/catalog"
+	"kuva/internal/policy"
 )
 
 // Activity returns what was done to an image, newest first: at most limit
@@ -25,11 +26,11 @@ func (s *Service) Activity(ctx context.Context, p kuva.Principal, id string, bef
 		if err != nil {
 			return err
 		}
-		if !owns(p, img) {
-			if _, _, err := see(ctx, tx, catalog.GetImage, p, id); err != nil {
+		if !s.allows(p, policy.GetActivity, img, nil) {
+			if _, _, err := s.see(ctx, tx, catalog.GetImage, p, id); err != nil {
 				return err
 			}
-			return kuva.E(kuva.CodeForbidden, "image.not_owner")
+			return notOwner(p, policy.GetActivity, img)
 		}
 		out, err = audit.ListByObject(ctx, tx, id, before, limit)
 		return err

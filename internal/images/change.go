@@ -23,7 +23,7 @@ func (s *Service) change(ctx context.Context, p kuva.Principal, id, action strin
 	fn func(tx *catalog.Tx, now *catalog.Image, member *kuva.Member) (detail, error),
 ) (img *catalog.Image, changed bool, err error) {
 	err = s.update(ctx, func(tx *catalog.Tx) error {
-		was, member, err := see(ctx, tx, catalog.LockImage, p, id)
+		was, member, err := s.see(ctx, tx, catalog.LockImage, p, id)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"kuva/internal/catalog"
 	"kuva/internal/depot"
 	"kuva/internal/job"
+	"kuva/internal/policy"
 )
 
 // jobCollect runs a cycle of the depot's collector that an operator asked for,
@@ -25,7 +26,7 @@ type CollectOptions struct {
 // Depot says what the depot holds, and why it takes no writes, nil while it
 // does. Admins only.
 func (s *Service) Depot(ctx context.Context, p kuva.Principal) (t depot.Totals, readOnly error, err error) {
-	if !p.Admin {
+	if !s.cfg.Policy.Allows(p, policy.GetDepot, policy.Target{}) {
 		return t, nil, kuva.E(kuva.CodeForbidden, "depot.admin")
 	}
 	t, err = s.depot.Totals(ctx)
@@ -35,7 +36,7 @@ func (s *Service) Depot(ctx context.Context, p kuva.Principal) (t depot.Totals, 
 // PlanCollect says what a cycle of the collector would do now. Nothing is
 // changed; writers wait meanwhile. Admins only.
 func (s *Service) PlanCollect(ctx context.Context, p kuva.Principal, opt CollectOptions) (depot.Report, error) {
-	if !p.Admin {
+	if !s.cfg.Policy.Allows(p, policy.Collect, policy.Target{}) {
 		return depot.Report{}, kuva.E(kuva.CodeForbidden, "depot.admin")
 	}
 	rep, err := s.depot.Collect(ctx, depot.CollectOptions{DryRun: true, Audit: opt.Audit})
@@ -45,7 +46,7 @@ func (s *Service) PlanCollect(ctx context.Context, p kuva.Principal, opt Collect
 // StartCollect begins a cycle as a job, or answers the job that waits for one
 // already. Admins only.
 func (s *Service) StartCollect(ctx context.Context, p kuva.Principal, opt CollectOptions) (j job.Job, err error) {
-	if !p.Admin {
+	if !s.cfg.Policy.Allows(p, policy.Collect, policy.Target{}) {
 		return j, kuva.E(kuva.CodeForbidden, "depot.admin")
 	}
 	if err := s.depot.ReadOnly(); err != nil {

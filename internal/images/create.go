@@ -12,6 +12,7 @@ import (
 	"kuva"
 	"kuva/internal/audit"
 	"kuva/internal/catalog"
+	"kuva/internal/policy"
 )
 
 var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
@@ -45,20 +46,24 @@ func (s *Service) Create(ctx context.Context, p kuva.Principal, n NewImage) (*ku
 
 // newImage checks what can be checked without the database.
 func (s *Service) newImage(p kuva.Principal, n NewImage) (*catalog.Image, error) {
-	if !p.CanWrite() {
-		return nil, kuva.E(kuva.CodeForbidden, "image.reader")
-	}
 	owner := n.Owner
 	if owner == "" {
 		owner = p.ProjectID
 	}
+	on := policy.Target{Project: owner, User: p.UserID, Visibility: n.Visibility, Status: kuva.StatusQueued, Protected: n.Protected}
+	may := s.cfg.Policy.Allows(p, policy.AddImage, on)
 	switch {
+	case !may && !p.CanWrite():
+		return nil, kuva.E(kuva.CodeForbidden, "image.reader")
 	case owner == "":
 		return nil, kuva.E(kuva.CodeForbidden, "image.no_project")
-	case owner != p.ProjectID && !p.Admin:
+	case owner != p.ProjectID && !s.cfg.Policy.Allows(p, policy.ChangeOwner, on):
 		return nil, kuva.E(kuva.CodeForbidden, "image.owner_admin")
-	case n.Visibility == kuva.VisibilityPublic && !p.Admin:
-		return nil, kuva.E(kuva.CodeForbidden, "image.public_admin")
+	case !may:
+		return nil, refused(policy.AddImage)
+	}
+	if err := s.mayShow(p, n.Visibility, on); err != nil {
+		return nil, err
 	}
 	id := strings.ToLower(n.ID)
 	if id == "" {

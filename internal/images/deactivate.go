@@ -5,22 +5,23 @@ import (
 
 	"kuva"
 	"kuva/internal/catalog"
+	"kuva/internal/policy"
 )
 
 // Deactivate stops downloads by everybody but admins; to repeat it is fine.
 // CodeInvalid for an image that is neither active nor deactivated.
 func (s *Service) Deactivate(ctx context.Context, p kuva.Principal, id string) error {
-	return s.setActive(ctx, p, id, "image.deactivate", kuva.StatusActive, kuva.StatusDeactivated)
+	return s.setActive(ctx, p, id, "image.deactivate", policy.Deactivate, kuva.StatusActive, kuva.StatusDeactivated)
 }
 
 // Reactivate ends Deactivate.
 func (s *Service) Reactivate(ctx context.Context, p kuva.Principal, id string) error {
-	return s.setActive(ctx, p, id, "image.reactivate", kuva.StatusDeactivated, kuva.StatusActive)
+	return s.setActive(ctx, p, id, "image.reactivate", policy.Reactivate, kuva.StatusDeactivated, kuva.StatusActive)
 }
 
-func (s *Service) setActive(ctx context.Context, p kuva.Principal, id, action string, from, to kuva.Status) error {
+func (s *Service) setActive(ctx context.Context, p kuva.Principal, id, action string, rule policy.Rule, from, to kuva.Status) error {
 	_, changed, err := s.change(ctx, p, id, action, func(_ *catalog.Tx, now *catalog.Image, _ *kuva.Member) (detail, error) {
-		if err := mayChange(p, now); err != nil {
+		if err := s.allow(p, rule, now); err != nil {
 			return nil, err
 		}
 		switch now.Status {

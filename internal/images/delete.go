@@ -5,6 +5,7 @@ import (
 
 	"kuva"
 	"kuva/internal/catalog"
+	"kuva/internal/policy"
 )
 
 // Delete deletes an image in any state; CodeForbidden if it is protected. An
@@ -16,7 +17,7 @@ func (s *Service) Delete(ctx context.Context, p kuva.Principal, id string) error
 	// Deleting works on a full disk, because it is what makes room.
 	err := s.depot.InReserve(func() error {
 		_, _, err := s.change(ctx, p, id, "image.delete", func(tx *catalog.Tx, now *catalog.Image, _ *kuva.Member) (detail, error) {
-			if err := mayChange(p, now); err != nil {
+			if err := s.allow(p, policy.DeleteImage, now); err != nil {
 				return nil, err
 			}
 			if now.Protected {

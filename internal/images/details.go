@@ -5,6 +5,7 @@ import (
 
 	"kuva"
 	"kuva/internal/catalog"
+	"kuva/internal/policy"
 )
 
 // maxLineage bounds how far back Details follows what an image was made from.
@@ -28,18 +29,18 @@ type Details struct {
 func (s *Service) Details(ctx context.Context, p kuva.Principal, id string) (*Details, error) {
 	var d *Details
 	err := s.view(ctx, func(tx *catalog.Tx) error {
-		img, _, err := see(ctx, tx, catalog.GetImage, p, id)
+		img, _, err := s.see(ctx, tx, catalog.GetImage, p, id)
 		if err != nil {
 			return err
 		}
-		d = &Details{Image: &img.Image, Owned: owns(p, img)}
+		d = &Details{Image: &img.Image, Owned: s.allows(p, policy.GetCost, img, nil)}
 		if !d.Owned {
 			return nil
 		}
 		once := map[string]bool{img.ID: true}
 		for at := img; at.BaseImage != "" && !once[at.BaseImage] && len(d.Lineage) < maxLineage; {
 			once[at.BaseImage] = true
-			if at, _, err = see(ctx, tx, catalog.GetImage, p, at.BaseImage); err != nil {
+			if at, _, err = s.see(ctx, tx, catalog.GetImage, p, at.BaseImage); err != nil {
 				break
 			}
 			d.Lineage = append(d.Lineage, &at.Image)

@@ -9,6 +9,7 @@ import (
 	"kuva"
 	"kuva/internal/catalog"
 	"kuva/internal/depot"
+	"kuva/internal/policy"
 )
 
 // Content is the content of one image, opened for reading. It holds nothing
@@ -29,14 +30,18 @@ func (s *Service) Download(ctx context.Context, p kuva.Principal, id string) (*C
 	// The content may move to another realm between the two look-ups.
 	for attempt := 0; ; attempt++ {
 		var img *catalog.Image
+		var member *kuva.Member
 		err := s.view(ctx, func(tx *catalog.Tx) (err error) {
-			img, _, err = see(ctx, tx, catalog.GetImage, p, id)
+			img, member, err = s.see(ctx, tx, catalog.GetImage, p, id)
 			return err
 		})
 		if err != nil {
 			return nil, err
 		}
-		if img.Status == kuva.StatusDeactivated && !p.Admin {
+		if !s.allows(p, policy.DownloadImage, img, member) {
+			return nil, refused(policy.DownloadImage)
+		}
+		if img.Status == kuva.StatusDeactivated && !s.allows(p, policy.DownloadDeactivated, img, member) {
 			return nil, kuva.E(kuva.CodeForbidden, "image.deactivated")
 		}
 		c := &Content{Image: &img.Image, count: sync.OnceFunc(func() { s.countRead(id) })}

@@ -10,6 +10,7 @@ import (
 	"kuva/internal/catalog"
 	"kuva/internal/depot"
 	"kuva/internal/job"
+	"kuva/internal/policy"
 )
 
 // Config is what the use cases stand on. DB and Depot are needed.
@@ -20,6 +21,8 @@ type Config struct {
 	// Now dates records. Nothing is decided by it.
 	Now func() time.Time
 
+	// Policy says who may do what; nil is the table's defaults.
+	Policy *policy.Policy
 	// HashAlgo is the second digest of new content: sha512 (the default) or
 	// sha256. Content that is there keeps its own.
 	HashAlgo string

@@ -9,6 +9,7 @@ import (
 	"kuva"
 	"kuva/internal/audit"
 	"kuva/internal/catalog"
+	"kuva/internal/policy"
 )
 
 // upload is one upload of this process.
@@ -84,13 +85,13 @@ func (s *Service) mayFill(ctx context.Context, p kuva.Principal, id string, src 
 		}
 	}
 	err = s.view(ctx, func(tx *catalog.Tx) error {
-		if img, _, err = see(ctx, tx, catalog.GetImage, p, id); err != nil {
+		if img, _, err = s.see(ctx, tx, catalog.GetImage, p, id); err != nil {
 			return err
 		}
-		if err := mayChange(p, img); err != nil {
+		if err := s.allow(p, policy.UploadImage, img); err != nil {
 			return err
 		}
-		if err := fillable(p, img); err != nil {
+		if err := s.fillable(p, img); err != nil {
 			return err
 		}
 		parent, err = parentOf(ctx, tx, img)
@@ -100,13 +101,13 @@ func (s *Service) mayFill(ctx context.Context, p kuva.Principal, id string, src 
 }
 
 // fillable refuses images that no content can go into now.
-func fillable(p kuva.Principal, img *catalog.Image) error {
+func (s *Service) fillable(p kuva.Principal, img *catalog.Image) error {
 	switch {
 	case img.Status != kuva.StatusQueued:
 		return kuva.E(kuva.CodeConflict, "image.not_queued", "status", img.Status)
 	case img.DiskFormat == "" || img.ContainerFormat == "":
 		return kuva.E(kuva.CodeInvalid, "image.no_formats")
-	case img.Visibility == kuva.VisibilityPublic && !p.Admin:
+	case img.Visibility == kuva.VisibilityPublic && !s.allows(p, policy.PublicizeImage, img, nil):
 		return kuva.E(kuva.CodeForbidden, "image.public_content_admin")
 	}
 	return nil
@@ -178,14 +179,14 @@ type filling struct {
 func (f *filling) begin(ctx context.Context, lease int64) error {
 	var held int64
 	err := f.s.update(ctx, func(tx *catalog.Tx) error {
-		was, _, err := see(ctx, tx, catalog.LockImage, f.p, f.id)
+		was, _, err := f.s.see(ctx, tx, catalog.LockImage, f.p, f.id)
 		if err != nil {
 			return err
 		}
-		if err := mayChange(f.p, was); err != nil {
+		if err := f.s.allow(f.p, policy.UploadImage, was); err != nil {
 			return err
 		}
-		if err := fillable(f.p, was); err != nil {
+		if err := f.s.fillable(f.p, was); err != nil {
 			return err
 		}
 		q, err := catalog.GetQuota(ctx, tx, was.Owner, f.s.cfg.DefaultQuota)

@@ -7,6 +7,7 @@ import (
 	"kuva/internal/audit"
 	"kuva/internal/catalog"
 	"kuva/internal/job"
+	"kuva/internal/policy"
 )
 
 // JobQuery asks for a page of jobs, newest first. The zero value of each
@@ -22,26 +23,26 @@ type JobQuery struct {
 
 // mayAsk says whose jobs p is told of when it asks for those of project; ""
 // stands for all.
-func mayAsk(p kuva.Principal, project string) (string, error) {
-	if p.Admin && project == "" {
+func (s *Service) mayAsk(p kuva.Principal, rule policy.Rule, project string) (string, error) {
+	if project == "" && s.cfg.Policy.Allows(p, rule, policy.Target{}) {
 		return "", nil
 	}
 	if project == "" {
 		project = p.ProjectID
 	}
-	return project, ownProject(p, project)
+	return project, s.ofProject(p, rule, project)
 }
 
 // MayFollow says whose events p is told of when it asks for those of project:
 // "" stands for all, which only admins get. CodeForbidden for other projects.
 func (s *Service) MayFollow(p kuva.Principal, project string) (string, error) {
-	return mayAsk(p, project)
+	return s.mayAsk(p, policy.WatchEvents, project)
 }
 
 // Jobs returns a page of jobs: a project sees its own, an admin all.
 // CodeInvalid for a marker that is not a job that p may see.
 func (s *Service) Jobs(ctx context.Context, p kuva.Principal, q JobQuery) ([]job.Job, error) {
-	project, err := mayAsk(p, q.Project)
+	project, err := s.mayAsk(p, policy.ListJobs, q.Project)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +89,10 @@ func (s *Service) CancelJob(ctx context.Context, p kuva.Principal, id string) (j
 		if err != nil {
 			return err
 		}
-		if !p.CanWrite() {
+		if !s.cfg.Policy.Allows(p, policy.CancelJob, policy.Target{Project: was.Project}) {
+			if p.CanWrite() {
+				return refused(policy.CancelJob)
+			}
 			return kuva.E(kuva.CodeForbidden, "job.reader")
 		}
 		if err := s.jobs.Cancel(ctx, tx, id); err != nil {
@@ -111,7 +115,7 @@ func (s *Service) seeJob(ctx context.Context, tx *catalog.Tx, p kuva.Principal, 
 	if err != nil {
 		return job.Job{}, err
 	}
-	if !p.Admin && (p.ProjectID == "" || j.Project != p.ProjectID) {
+	if !s.cfg.Policy.Allows(p, policy.GetJob, policy.Target{Project: j.Project}) {
 		return job.Job{}, hidden
 	}
 	return j, nil

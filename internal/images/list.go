@@ -8,6 +8,7 @@ import (
 
 	"kuva"
 	"kuva/internal/catalog"
+	"kuva/internal/policy"
 )
 
 // List returns a page of the images that p may see; a full page may have a
@@ -17,22 +18,65 @@ func (s *Service) List(ctx context.Context, p kuva.Principal, q Query) ([]*kuva.
 	if err := checkQuery(&q); err != nil {
 		return nil, err
 	}
-	var rows []*catalog.Image
-	err := s.view(ctx, func(tx *catalog.Tx) (err error) {
+	if !s.cfg.Policy.Allows(p, policy.GetImages, policy.Target{Project: p.ProjectID, User: p.UserID}) {
+		return nil, refused(policy.GetImages)
+	}
+	if s.cfg.Policy.Changed(policy.GetImage) {
+		return s.narrowed(ctx, p, q)
+	}
+	rows, err := s.rows(ctx, p, q)
+	return kept(rows), err
+}
+
+// narrowed is List where the site's rule get_image may hide more images than
+// the database knows of: pages are read until enough images have passed.
+func (s *Service) narrowed(ctx context.Context, p kuva.Principal, q Query) ([]*kuva.Image, error) {
+	want := q.Limit
+	if want == 0 {
+		return []*kuva.Image{}, nil
+	}
+	out := []*kuva.Image{}
+	for {
+		q.Limit = MaxPage
+		rows, err := s.rows(ctx, p, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range rows {
+			var member *kuva.Member
+			if m.Visibility == kuva.VisibilityShared && !owns(p, m) { // listed, so it is one
+				member = &kuva.Member{Project: p.ProjectID}
+			}
+			if s.allows(p, policy.GetImage, m, member) {
+				if out = append(out, &m.Image); len(out) == want {
+					return out, nil
+				}
+			}
+		}
+		if len(rows) < MaxPage {
+			return out, nil
+		}
+		q.Marker = rows[len(rows)-1].ID
+	}
+}
+
+func kept(rows []*catalog.Image) []*kuva.Image {
+	out := make([]*kuva.Image, len(rows))
+	for i, m := range rows {
+		out[i] = &m.Image
+	}
+	return out
+}
+
+func (s *Service) rows(ctx context.Context, p kuva.Principal, q Query) (rows []*catalog.Image, err error) {
+	err = s.view(ctx, func(tx *catalog.Tx) (err error) {
 		rows, err = catalog.ListImages(ctx, tx, catalog.Viewer{Project: p.ProjectID, Admin: p.Admin}, q)
 		if errors.Is(err, catalog.ErrMarker) {
 			return kuva.E(kuva.CodeInvalid, "image.bad_marker")
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]*kuva.Image, len(rows))
-	for i, m := range rows {
-		out[i] = &m.Image
-	}
-	return out, nil
+	return rows, err
 }
 
 func checkQuery(q *Query) error {

@@ -6,6 +6,7 @@ import (
 
 	"kuva"
 	"kuva/internal/catalog"
+	"kuva/internal/policy"
 )
 
 // shareable refuses images whose visibility has no members.
@@ -25,12 +26,15 @@ func memberNotFound(project string) error {
 func (s *Service) Members(ctx context.Context, p kuva.Principal, id string) ([]kuva.Member, error) {
 	var out []kuva.Member
 	err := s.view(ctx, func(tx *catalog.Tx) error {
-		img, member, err := see(ctx, tx, catalog.GetImage, p, id)
+		img, member, err := s.see(ctx, tx, catalog.GetImage, p, id)
 		if err != nil {
 			return err
 		}
 		if err := shareable(img); err != nil {
 			return err
+		}
+		if !s.allows(p, policy.GetMembers, img, member) {
+			return refused(policy.GetMembers)
 		}
 		if member != nil && !owns(p, img) {
 			out = []kuva.Member{*member}
@@ -47,11 +51,11 @@ func (s *Service) Members(ctx context.Context, p kuva.Principal, id string) ([]k
 func (s *Service) Member(ctx context.Context, p kuva.Principal, id, project string) (*kuva.Member, error) {
 	var m *kuva.Member
 	err := s.view(ctx, func(tx *catalog.Tx) error {
-		img, _, err := see(ctx, tx, catalog.GetImage, p, id)
+		img, _, err := s.see(ctx, tx, catalog.GetImage, p, id)
 		if err != nil {
 			return err
 		}
-		if shareable(img) != nil || !owns(p, img) && project != p.ProjectID || !plainText(project) {
+		if shareable(img) != nil || !plainText(project) || !s.allows(p, policy.GetMember, img, &kuva.Member{Project: project}) {
 			return memberNotFound(project)
 		}
 		m, err = catalog.GetMember(ctx, tx, id, project)
@@ -70,7 +74,7 @@ func (s *Service) Member(ctx context.Context, p kuva.Principal, id, project stri
 func (s *Service) AddMember(ctx context.Context, p kuva.Principal, id, project string) (*kuva.Member, error) {
 	var m *kuva.Member
 	_, _, err := s.change(ctx, p, id, "image.member.create", func(tx *catalog.Tx, now *catalog.Image, _ *kuva.Member) (detail, error) {
-		if err := mayChange(p, now); err != nil {
+		if err := s.allow(p, policy.AddMember, now); err != nil {
 			return nil, err
 		}
 		if err := shareable(now); err != nil {
@@ -116,14 +120,16 @@ func (s *Service) SetMember(ctx context.Context, p kuva.Principal, id, project s
 		if shareable(now) != nil {
 			return nil, memberNotFound(project)
 		}
-		if !p.Admin && p.ProjectID != project {
-			if owns(p, now) {
+		if !s.allows(p, policy.ModifyMember, now, &kuva.Member{Project: project}) {
+			switch {
+			case p.ProjectID != project && owns(p, now):
 				return nil, kuva.E(kuva.CodeForbidden, "image.member_answers")
+			case p.ProjectID != project:
+				return nil, memberNotFound(project)
+			case !p.CanWrite():
+				return nil, kuva.E(kuva.CodeForbidden, "image.reader")
 			}
-			return nil, memberNotFound(project)
-		}
-		if !p.CanWrite() {
-			return nil, kuva.E(kuva.CodeForbidden, "image.reader")
+			return nil, refused(policy.ModifyMember)
 		}
 		switch status {
 		case kuva.MemberAccepted, kuva.MemberPending, kuva.MemberRejected:
@@ -159,7 +165,7 @@ func (s *Service) SetMember(ctx context.Context, p kuva.Principal, id, project s
 // RemoveMember ends the sharing with a project. Only the owner does.
 func (s *Service) RemoveMember(ctx context.Context, p kuva.Principal, id, project string) error {
 	_, _, err := s.change(ctx, p, id, "image.member.delete", func(tx *catalog.Tx, now *catalog.Image, _ *kuva.Member) (detail, error) {
-		if err := mayChange(p, now); err != nil {
+		if err := s.allow(p, policy.DeleteMember, now); err != nil {
 			return nil, err
 		}
 		if err := shareable(now); err != nil {

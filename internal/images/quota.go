@@ -8,6 +8,7 @@ import (
 	"kuva"
 	"kuva/internal/audit"
 	"kuva/internal/catalog"
+	"kuva/internal/policy"
 )
 
 // An upload of unknown length reserves in steps that double from firstStep to
@@ -49,7 +50,7 @@ func (s *Service) quotaOf(ctx context.Context, project string) (q kuva.Quota, er
 // Quota returns the limits of a project and what it holds. A project sees its
 // own, an admin all.
 func (s *Service) Quota(ctx context.Context, p kuva.Principal, project string) (q kuva.Quota, use QuotaUse, err error) {
-	if err := ownProject(p, project); err != nil {
+	if err := s.ofProject(p, policy.GetQuota, project); err != nil {
 		return q, use, err
 	}
 	err = s.view(ctx, func(tx *catalog.Tx) error {
@@ -62,8 +63,9 @@ func (s *Service) Quota(ctx context.Context, p kuva.Principal, project string) (
 	return q, use, err
 }
 
-func ownProject(p kuva.Principal, project string) error {
-	if project == "" || len(project) > MaxName || !plainText(project) || !p.Admin && project != p.ProjectID {
+// ofProject refuses whoever may not ask this of a project.
+func (s *Service) ofProject(p kuva.Principal, rule policy.Rule, project string) error {
+	if project == "" || len(project) > MaxName || !plainText(project) || !s.cfg.Policy.Allows(p, rule, policy.Target{Project: project}) {
 		return kuva.E(kuva.CodeForbidden, "image.foreign_project")
 	}
 	return nil
@@ -74,10 +76,10 @@ func ownProject(p kuva.Principal, project string) error {
 // takes a limit back to the site's default. What a project holds already may
 // be above a new limit: then it gets no more. Admins only.
 func (s *Service) SetQuota(ctx context.Context, p kuva.Principal, project string, limits map[string]*int64) error {
-	if !p.Admin {
+	if !s.cfg.Policy.Allows(p, policy.SetQuota, policy.Target{Project: project}) {
 		return kuva.E(kuva.CodeForbidden, "image.quota_admin")
 	}
-	if err := ownProject(p, project); err != nil {
+	if err := s.ofProject(p, policy.SetQuota, project); err != nil {
 		return err
 	}
 	names := make([]string, 0, len(limits))

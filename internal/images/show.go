@@ -12,7 +12,7 @@ import (
 func (s *Service) Show(ctx context.Context, p kuva.Principal, id string) (*kuva.Image, error) {
 	var img *catalog.Image
 	err := s.view(ctx, func(tx *catalog.Tx) (err error) {
-		img, _, err = see(ctx, tx, catalog.GetImage, p, id)
+		img, _, err = s.see(ctx, tx, catalog.GetImage, p, id)
 		return err
 	})
 	if err != nil {

@@ -6,12 +6,13 @@ import (
 
 	"kuva"
 	"kuva/internal/catalog"
+	"kuva/internal/policy"
 )
 
 // AddTag adds a tag of 1 to MaxName characters; it may be there already.
 func (s *Service) AddTag(ctx context.Context, p kuva.Principal, id, tag string) error {
 	_, _, err := s.change(ctx, p, id, "image.tag.add", func(tx *catalog.Tx, now *catalog.Image, _ *kuva.Member) (detail, error) {
-		if err := mayChange(p, now); err != nil {
+		if err := s.allow(p, policy.ModifyImage, now); err != nil {
 			return nil, err
 		}
 		if err := checkName("tag", tag); err != nil {
@@ -35,7 +36,7 @@ func (s *Service) AddTag(ctx context.Context, p kuva.Principal, id, tag string) 
 // RemoveTag removes a tag; CodeNotFound if it is not there.
 func (s *Service) RemoveTag(ctx context.Context, p kuva.Principal, id, tag string) error {
 	_, _, err := s.change(ctx, p, id, "image.tag.remove", func(_ *catalog.Tx, now *catalog.Image, _ *kuva.Member) (detail, error) {
-		if err := mayChange(p, now); err != nil {
+		if err := s.allow(p, policy.ModifyImage, now); err != nil {
 			return nil, err
 		}
 		i := slices.Index(now.Tags, tag)

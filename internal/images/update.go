@@ -10,6 +10,7 @@ import (
 
 	"kuva"
 	"kuva/internal/catalog"
+	"kuva/internal/policy"
 )
 
 // Update applies all changes or none, in their order, and returns the image as
@@ -21,7 +22,7 @@ import (
 func (s *Service) Update(ctx context.Context, p kuva.Principal, id string, changes []Change) (*kuva.Image, error) {
 	var weighty bool
 	img, changed, err := s.change(ctx, p, id, "image.update", func(tx *catalog.Tx, now *catalog.Image, _ *kuva.Member) (detail, error) {
-		if err := mayChange(p, now); err != nil {
+		if err := s.allow(p, policy.ModifyImage, now); err != nil {
 			return nil, err
 		}
 		was := now.Copy()
@@ -154,14 +155,16 @@ func (s *Service) setText(p kuva.Principal, now *catalog.Image, name, text strin
 		}
 		*field = text
 	case "owner":
-		if text != now.Owner && !p.Admin {
+		if text != now.Owner && !s.allows(p, policy.ChangeOwner, now, nil) {
 			return kuva.E(kuva.CodeForbidden, "image.owner_admin")
 		}
 		now.Owner = text
 	case "visibility":
 		v := kuva.Visibility(text)
-		if v == kuva.VisibilityPublic && v != now.Visibility && !p.Admin {
-			return kuva.E(kuva.CodeForbidden, "image.public_admin")
+		if v != now.Visibility {
+			if err := s.mayShow(p, v, target(now, nil)); err != nil {
+				return err
+			}
 		}
 		now.Visibility = v
 	}
@@ -215,7 +218,8 @@ func (s *Service) checkUpdate(ctx context.Context, tx *catalog.Tx, p kuva.Princi
 	if err := checkCounts(q, was, now); err != nil {
 		return err
 	}
-	if was.Properties[kuva.CreateImageAllowed] == "false" && now.Properties[kuva.CreateImageAllowed] != "false" && !p.Admin {
+	if was.Properties[kuva.CreateImageAllowed] == "false" && now.Properties[kuva.CreateImageAllowed] != "false" &&
+		!s.allows(p, policy.LiftRestriction, was, nil) {
 		return kuva.E(kuva.CodeForbidden, "image.restriction_admin", "name", kuva.CreateImageAllowed)
 	}
 	if now.Properties[kuva.PropertyBaseImageRef] != was.Properties[kuva.PropertyBaseImageRef] ||

@@ -7,6 +7,7 @@ import (
 	"kuva"
 	"kuva/internal/catalog"
 	"kuva/internal/job"
+	"kuva/internal/policy"
 )
 
 // jobUsage notes once in a while what every project keeps; the last note of a
@@ -25,7 +26,7 @@ const maxUsageDays = 3700
 // (2026-11-21, inclusive; "" is today), today's live. Days on which nobody
 // counted are left out. A project sees its own, an admin all.
 func (s *Service) Usage(ctx context.Context, p kuva.Principal, project, first, last string) ([]UsageDay, error) {
-	if err := ownProject(p, project); err != nil {
+	if err := s.ofProject(p, policy.GetUsage, project); err != nil {
 		return nil, err
 	}
 	today := s.now().Format(dayForm)
@@ -122,8 +123,8 @@ type Cost struct {
 func (s *Service) Cost(ctx context.Context, p kuva.Principal, id string) (Cost, error) {
 	var img *catalog.Image
 	err := s.view(ctx, func(tx *catalog.Tx) (err error) {
-		if img, _, err = see(ctx, tx, catalog.GetImage, p, id); err == nil && !owns(p, img) {
-			err = kuva.E(kuva.CodeForbidden, "image.not_owner")
+		if img, _, err = s.see(ctx, tx, catalog.GetImage, p, id); err == nil && !s.allows(p, policy.GetCost, img, nil) {
+			err = notOwner(p, policy.GetCost, img)
 		}
 		return err
 	})
