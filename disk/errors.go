@@ -28,6 +28,11 @@ const (
 	ReasonAmbiguous Reason = "ambiguous"
 	// ReasonChoice: the file holds several disks and nothing says which.
 	ReasonChoice Reason = "choice"
+	// ReasonNested: there are more layers than one compression over one archive
+	// over one disk.
+	ReasonNested Reason = "nested"
+	// ReasonNoDisk: the archive holds no disk.
+	ReasonNoDisk Reason = "no-disk"
 	// ReasonSetting: a setting that the caller gave is unknown or out of range.
 	ReasonSetting Reason = "setting"
 )

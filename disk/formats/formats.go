@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"kuva/disk"
+	"kuva/disk/iso"
 	"kuva/disk/qcow2"
 	"kuva/disk/raw"
 	"kuva/disk/vdi"
@@ -26,6 +27,7 @@ var All = []*disk.Format{
 	vhd.Format,
 	vhdx.Format,
 	vdi.Format,
+	iso.Format,
 }
 
 // ByName finds a format by name or alias, or gives nil.

@@ -44,7 +44,6 @@ func Recognised() []string {
 // recognised are marks of formats that have no package, by the name of the
 // package that they would have. A format that gets one disappears from here.
 var recognised = []mark{
-	{name: "iso", probe: at(32769, "CD001")},
 	{name: "qed", probe: at(0, "QED\x00")},
 	{name: "parallels", probe: at(0, "WithoutFreeSpace")},
 	{name: "parallels", probe: at(0, "WithouFreSpacExt")},
