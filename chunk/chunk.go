@@ -9,6 +9,9 @@
 // Pieces lie on a grid of Size bytes that begins at offset 0 and anew at every
 // Cut. A piece of nothing but zeros is a hole: it is reported, never hashed,
 // stored or sent.
+//
+// A Lattice stands before a Cutter and chooses the Cuts for files of virtual
+// disks, so that one disk in several formats has nearly all pieces in common.
 package chunk
 
 import (
