@@ -10,12 +10,14 @@ import (
 
 	"kuva/disk"
 	"kuva/disk/iso"
+	"kuva/disk/ova"
 	"kuva/disk/qcow2"
 	"kuva/disk/raw"
 	"kuva/disk/vdi"
 	"kuva/disk/vhd"
 	"kuva/disk/vhdx"
 	"kuva/disk/vmdk"
+	"kuva/disk/wrap"
 )
 
 // All are the formats that are read, in the order in which people are told of
@@ -30,9 +32,18 @@ var All = []*disk.Format{
 	iso.Format,
 }
 
-// ByName finds a format by name or alias, or gives nil.
+// Packages are the formats that are written, each as a Stream, and that hold a
+// file of All once more: what disk/source takes off again. Detect does not
+// know them, and their Open refuses.
+var Packages = []*disk.Format{
+	wrap.Gzip,
+	wrap.Zstd,
+	ova.Format,
+}
+
+// ByName finds a format of All or Packages by name or alias, or gives nil.
 func ByName(name string) *disk.Format {
-	for _, f := range All {
+	for _, f := range slices.Concat(All, Packages) {
 		if f.Is(name) {
 			return f
 		}

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"kuva/disk"
+	"kuva/disk/internal/keep"
 	"kuva/disk/internal/ordered"
 )
 
@@ -17,9 +18,6 @@ const (
 	// batchBytes is how much of a disk is read and packed at a time by one
 	// worker.
 	batchBytes = 1 << 20
-	// spoolBytes is how long a compressed file may be to be kept in memory on
-	// its way into a pipe, instead of being packed twice.
-	spoolBytes = 64 << 20
 	// waitBytes is how much that does not get shorter waits for the end of a
 	// cluster. See compressor.
 	waitBytes = 4 << 20
@@ -42,13 +40,13 @@ func Stream(ctx context.Context, d disk.Disk, s disk.Settings) (disk.Stream, err
 	if err != nil {
 		return nil, err
 	}
-	return &stream{plan: p, d: d, spool: spoolBytes, maxRefs: maxRefcount}, nil
+	return &stream{plan: p, d: d, spool: keep.DefaultMax, maxRefs: maxRefcount}, nil
 }
 
 type stream struct {
 	plan    *plan
 	d       disk.Disk
-	spool   int    // spoolBytes, less in tests
+	spool   int    // keep.DefaultMax, less in tests: longer files are packed twice for a pipe
 	maxRefs uint16 // maxRefcount, less in tests
 }
 
@@ -76,7 +74,7 @@ func (s *stream) writeFile(ctx context.Context, f disk.Target) (int64, error) {
 // writePipe needs the header first, which tells where the tables begin: behind
 // the data. Short files wait in memory for it, others are packed twice.
 func (s *stream) writePipe(ctx context.Context, w io.Writer) (int64, error) {
-	kept := spool{max: s.spool}
+	kept := keep.Buffer{Max: s.spool}
 	p, err := s.pack(ctx, &kept)
 	if err != nil {
 		return 0, err
@@ -84,33 +82,12 @@ func (s *stream) writePipe(ctx context.Context, w io.Writer) (int64, error) {
 	if _, err := w.Write(p.header()); err != nil {
 		return 0, err
 	}
-	if !kept.full {
-		for _, b := range kept.parts {
-			if _, err := w.Write(b); err != nil {
-				return 0, err
-			}
-		}
-		return p.end * p.cluster, nil
+	if !kept.Full() {
+		_, err = kept.WriteTo(w)
+	} else {
+		_, err = s.pack(ctx, w)
 	}
-	_, err = s.pack(ctx, w)
 	return p.end * p.cluster, err
-}
-
-// spool keeps what is written, up to max bytes.
-type spool struct {
-	parts  [][]byte
-	n, max int
-	full   bool
-}
-
-func (s *spool) Write(p []byte) (int, error) {
-	s.n += len(p)
-	if s.full = s.full || s.n > s.max; s.full {
-		s.parts = nil
-		return len(p), nil
-	}
-	s.parts = append(s.parts, bytes.Clone(p))
-	return len(p), nil
 }
 
 // batch is some clusters of data that follow each other and belong to one L2
