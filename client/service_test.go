@@ -209,12 +209,17 @@ func (s *service) get(w http.ResponseWriter, r *http.Request) {
 		b[len(b)/2] ^= 1
 	}
 	if from, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes="); ok && !s.noRanges {
-		n, err := strconv.ParseInt(strings.TrimSuffix(from, "-"), 10, 64)
+		from, to, _ := strings.Cut(from, "-")
+		n, err := strconv.ParseInt(from, 10, 64)
+		last := all - 1
+		if err == nil && to != "" {
+			last, err = strconv.ParseInt(to, 10, 64)
+		}
 		if err != nil {
 			s.t.Error(err)
 		}
-		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", n, all-1, all))
-		b, status = b[n:], http.StatusPartialContent
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", n, last, all))
+		b, status = b[n:last+1], http.StatusPartialContent
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	w.WriteHeader(status)

@@ -71,8 +71,10 @@ func newRoot() *cobra.Command {
 		Long: `kuva keeps virtual machine images: it takes them in, keeps every byte once,
 compressed, encrypted and safe through power loss, and hands them out.
 
-"kuva serve" is the service. The other commands talk to it, or to any OpenStack
-cloud, with the settings of clouds.yaml and the OS_ variables.`,
+"kuva serve" is the service. "kuva image" talks to it, or to any OpenStack cloud,
+with the settings of clouds.yaml and the OS_ variables. "kuva depot", "backup" and
+"restore" tend its data folder. "kuva convert", "info", "check", "compare" and "map"
+work on disks in local files, of every usual format, and need no service.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          args(cobra.NoArgs),
@@ -81,6 +83,7 @@ cloud, with the settings of clouds.yaml and the OS_ variables.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%w\nSee: %s --help", err, cmd.CommandPath()))
 	})
-	root.AddCommand(newServe(), newImage(), newDepot(), newBackup(), newRestore(), newVersion())
+	root.AddCommand(newServe(), newImage(), newDepot(), newBackup(), newRestore(), newVersion(),
+		newConvert(), newInfo(), newCheck(), newCompare(), newMap())
 	return root
 }

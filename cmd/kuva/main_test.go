@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"ready": ready, "random": random, "keep": keep, "exits": exits, "api": call, "flip": flip, "same": same,
+			"need": need, "sample": sample,
 		},
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"strconv"
 
 	"kuva/disk"
 )
@@ -32,6 +33,11 @@ type Image struct {
 
 // Size implements disk.Disk.
 func (m *Image) Size() int64 { return m.Length }
+
+// Details implements disk.Detailer.
+func (m *Image) Details() []disk.Detail {
+	return []disk.Detail{{Key: "cluster_size", Value: strconv.FormatInt(m.Block, 10)}}
+}
 
 // ReadAt implements io.ReaderAt.
 func (m *Image) ReadAt(p []byte, off int64) (int, error) {
