@@ -55,7 +55,7 @@ func MakeTree(t testing.TB, dir string, has Features) {
 	for _, n := range []int{1, 59, 60, 61, 100, 150, 160, 511, 512, 513, 1023, 1024, 1025, 4095, 4096, 4097, 65535, 65536, 65537, 1 << 20} {
 		m.file(fmt.Sprintf("sizes/%d", n), n)
 	}
-	m.file("big", 5_000_000)
+	m.file("big", 3_000_000)
 	m.file("empty", 0)
 	m.write("text", bytes.Repeat([]byte("the same line over and over\n"), 20_000))
 	m.mkdir("nothing")
@@ -71,7 +71,7 @@ func MakeTree(t testing.TB, dir string, has Features) {
 		}
 	}
 	if has&Sparse != 0 {
-		m.sparse("sparse", 40<<20, 5000, 3<<12, 33<<20+77)
+		m.sparse("sparse", 20<<20, 5000, 3<<12, 15<<20+77)
 		m.sparse("hole", 3<<20, 0)
 		m.sparse("head", 1<<20, 10, 0)
 		// A piece in every other block: far more extents than fit into an inode.
@@ -124,7 +124,7 @@ func MakeTree(t testing.TB, dir string, has Features) {
 		m.xattr("xattr/small", "user.kuva", "value")
 		m.xattr("xattr/small", "user.empty", "")
 		for i := range 8 {
-			m.xattr("xattr/large", fmt.Sprintf("user.number%d", i), strings.Repeat(string(rune('a'+i)), 40*i))
+			m.xattr("xattr/large", fmt.Sprintf("user.number%d", i), strings.Repeat(string(rune('a'+i)), 20*i))
 		}
 	}
 	m.times()
