@@ -52,6 +52,7 @@ type Member struct {
 	// Encrypted contents are not read.
 	Encrypted bool
 
+	raw    string // the name's bytes
 	crc    uint32
 	pieces []piece // of a sparse file; nil for others
 	sparse bool
@@ -104,7 +105,7 @@ func (a *Archive) add(ctx context.Context, b *disk.Budget, m Member) error {
 	if err := b.Alloc(int64(256 + len(m.Name) + 16*len(m.pieces))); err != nil {
 		return err
 	}
-	m.Name = strings.ToValidUTF8(m.Name, "\uFFFD")
+	m.raw, m.Name = m.Name, strings.ToValidUTF8(m.Name, "\uFFFD")
 	m.Number = len(a.Members) + 1
 	a.Members = append(a.Members, m)
 	return b.Steps(ctx, 1)
@@ -119,7 +120,7 @@ func (a *Archive) unique() error {
 		if m.Kind == Dir {
 			continue
 		}
-		name := path.Clean("/" + m.Name)
+		name := path.Clean("/" + m.raw)
 		if seen[name] {
 			return disk.Malform(a.Format, "two members are called %s", disk.Quote([]byte(m.Name)))
 		}

@@ -97,6 +97,9 @@ func (s *System) hardware(d *Descriptor, h *element, boot []string) {
 		seen[i.id] = true
 		items = append(items, i)
 	}
+	if len(items) == 0 {
+		d.warn("the machine %s has hardware without parts", quote(s.ID))
+	}
 	var controllers []string
 	for _, i := range items {
 		switch i.kind {
