@@ -2,6 +2,8 @@ package formats_test
 
 import (
 	"errors"
+	"flag"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -12,6 +14,8 @@ import (
 	"kuva/disk/formats"
 )
 
+var update = flag.Bool("update", false, "write docs/corpus.md anew")
+
 // TestCorpus runs the disks of the corpora: that of the project and, where
 // CORPUS names one, the larger one beside it.
 func TestCorpus(t *testing.T) {
@@ -21,17 +25,20 @@ func TestCorpus(t *testing.T) {
 	} else {
 		t.Run("CORPUS", func(t *testing.T) { t.Skip("not run: CORPUS is not set") })
 	}
+	var ledger disktest.Ledger
 	for _, row := range rows {
 		if row.Class == "disk" {
-			t.Run(row.File, func(t *testing.T) { testRow(t, row) })
+			ledger.Run(t, row, testRow)
 		}
 	}
+	ledger.Check(t, "../../docs/corpus.md", "disks", *update)
 }
 
 // named are the manifest's names of formats where ours are others.
 var named = map[string]string{"vpc": "vhd"}
 
-func testRow(t *testing.T, row disktest.Row) {
+// testRow opens a disk and says what came of it.
+func testRow(t *testing.T, row disktest.Row) string {
 	r, size, ok := row.Open(t)
 	if !ok {
 		t.Fatalf("unknown wrapping %q", row.Outer)
@@ -47,7 +54,7 @@ func testRow(t *testing.T, row disktest.Row) {
 	if verdict.Name != want && row.Format != "raw" {
 		t.Fatalf("detected as %s, want %s", verdict.Name, want)
 	}
-	budget := disk.NewBudget(disk.Limits{Memory: 256 << 20})
+	budget := disk.NewBudget(disk.Limits{Memory: disktest.RowMemory})
 	d, _, err := formats.Open(t.Context(), r, size, disk.OpenOptions{Budget: budget})
 	var refused *disk.Refused
 	var malformed *disk.Malformed
@@ -96,4 +103,19 @@ func testRow(t *testing.T, row disktest.Row) {
 			t.Errorf("%v, want %s refused as unsupported", err, row.Format)
 		}
 	}
+	return outcome(row, d, err)
+}
+
+// outcome says in words what opening a row's disk gave.
+func outcome(row disktest.Row, d disk.Disk, err error) string {
+	var refused *disk.Refused
+	switch {
+	case errors.As(err, &refused):
+		return "refused " + string(refused.Reason)
+	case err != nil:
+		return "malformed"
+	case strings.HasPrefix(row.Expected, "opaque"):
+		return "taken as it is"
+	}
+	return fmt.Sprintf("accepted: %d bytes, digest right", d.Size())
 }
