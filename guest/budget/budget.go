@@ -21,8 +21,8 @@ import (
 
 // Limits of one inspection. Zero fields take the default.
 type Limits struct {
-	Read   int64 // bytes read from the disk; default 64 GiB
-	Steps  int64 // entries looked at; default 2^28
+	Read   int64 // bytes read from the disk; default 8 GiB
+	Steps  int64 // entries looked at; default 2^26
 	Memory int64 // bytes held at a time; default 128 MiB
 	Depth  int   // levels of folders, trees and layers; default 2,048
 }
@@ -85,8 +85,8 @@ func (l Limits) withDefaults() Limits {
 			*v = d
 		}
 	}
-	def(&l.Read, 64<<30)
-	def(&l.Steps, 1<<28)
+	def(&l.Read, 8<<30)
+	def(&l.Steps, 1<<26)
 	def(&l.Memory, 128<<20)
 	if l.Depth <= 0 {
 		l.Depth = 2048

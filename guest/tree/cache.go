@@ -3,24 +3,27 @@ package tree
 import (
 	"io/fs"
 	"sync"
+
+	"kuva/guest/budget"
 )
 
 // volume is a Reader with the folders that were read lately.
 type volume struct {
 	r    Reader
+	b    *budget.Budget
 	info Info
 
 	mu      sync.Mutex
-	folders map[ID]map[string]Entry
-	entries int // in all folders
+	folders map[ID]map[string]Entry // nil for one that is too large
+	bytes   int64                   // that all folders take, granted by the budget
 }
 
-// Bounds of the cache: a folder is some 100 bytes an entry. Larger folders are
-// scanned for each name.
-const (
-	maxFolderEntries = 16 << 10
-	maxCacheEntries  = 64 << 10
-)
+// maxCacheBytes is what the folders that are kept may take. One that takes
+// more, of some 200,000 entries, is read for each name that is looked up.
+const maxCacheBytes = 32 << 20
+
+// cachedEntry is about what an entry takes in memory beside its name.
+const cachedEntry = 120
 
 // lookup finds a name in a folder, and its type.
 func (v *volume) lookup(dir ID, name string) (Entry, error) {
@@ -38,51 +41,66 @@ func (v *volume) find(dir ID, name string) (Entry, error) {
 		return l.Lookup(dir, name)
 	}
 	v.mu.Lock()
-	names, ok := v.folders[dir]
+	names, known := v.folders[dir]
 	v.mu.Unlock()
-	if !ok {
-		var found *Entry
-		names = map[string]Entry{}
-		n := 0
-		err := v.r.ReadDir(dir, func(e Entry) error {
-			if e.Name == name && found == nil {
-				found = &e
-			}
-			// Of two equal names a mount shows the first.
-			if n++; n <= maxFolderEntries {
-				if _, twice := names[e.Name]; !twice {
-					names[e.Name] = e
-				}
-			}
-			return nil
-		})
-		if err == nil && n <= maxFolderEntries {
-			v.keep(dir, names)
+	if names != nil {
+		if e, ok := names[name]; ok {
+			return e, nil
 		}
-		// A folder that is damaged further on still shows what was found.
-		if found != nil {
-			return *found, nil
-		}
-		if err != nil {
-			return Entry{}, err
-		}
-	}
-	e, ok := names[name]
-	if !ok {
 		return Entry{}, fs.ErrNotExist
 	}
-	return e, nil
+	if !known {
+		names = map[string]Entry{}
+	}
+	found := Entry{}
+	ok := false
+	size := int64(cachedEntry)
+	err := v.r.ReadDir(dir, func(e Entry) error {
+		// Of two equal names a mount shows the first.
+		if !ok && e.Name == name {
+			found, ok = e, true
+		}
+		if names == nil {
+			return nil
+		}
+		if size += cachedEntry + int64(len(e.Name)); size > maxCacheBytes {
+			names = nil
+		} else if _, twice := names[e.Name]; !twice {
+			names[e.Name] = e
+		}
+		return nil
+	})
+	if err == nil && !known {
+		v.keep(dir, names, size)
+	}
+	// A folder that is damaged further on still shows what was found.
+	switch {
+	case ok:
+		return found, nil
+	case err != nil:
+		return Entry{}, err
+	}
+	return Entry{}, fs.ErrNotExist
 }
 
-func (v *volume) keep(dir ID, names map[string]Entry) {
+// keep remembers a folder, and forgets all others where there is no room.
+func (v *volume) keep(dir ID, names map[string]Entry, size int64) {
+	if names == nil {
+		size = cachedEntry
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.entries+len(names) > maxCacheEntries {
+	if _, ok := v.folders[dir]; ok {
+		return
+	}
+	if v.bytes+size > maxCacheBytes || v.b.Alloc(size) != nil {
 		clear(v.folders)
-		v.entries = 0
+		v.b.Free(v.bytes)
+		v.bytes = 0
+		if v.b.Alloc(size) != nil {
+			return
+		}
 	}
-	if _, ok := v.folders[dir]; !ok {
-		v.folders[dir] = names
-		v.entries += len(names) + 1
-	}
+	v.folders[dir] = names
+	v.bytes += size
 }

@@ -26,7 +26,7 @@ type FS struct {
 // New makes paths of a Reader. The budget counts what walking costs; b may be
 // nil.
 func New(r Reader, b *budget.Budget) *FS {
-	v := &volume{r: r, info: r.Info(), folders: map[ID]map[string]Entry{}}
+	v := &volume{r: r, b: b, info: r.Info(), folders: map[ID]map[string]Entry{}}
 	return &FS{root: place{v, r.Root()}, b: b, mounts: map[place]place{}}
 }
 
