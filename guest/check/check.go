@@ -248,3 +248,9 @@ func Lines(b []byte) []Line {
 	}
 	return out
 }
+
+// before is the text in front of the first sep, or all of it.
+func before(s, sep string) string {
+	s, _, _ = strings.Cut(s, sep)
+	return s
+}

@@ -1,0 +1,60 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+)
+
+// accounts: people who can log in, beyond root and the one account that
+// cloud-init sets up.
+var accounts = &Check{
+	ID: "advice-accounts", Severity: Advice, Family: "linux",
+	Rows: []string{"S0-21", "S1-10", "S4-25"},
+	Run: func(s *Subject) error {
+		others := 0
+		for _, u := range s.Facts.Users {
+			if u.UID != 0 && !u.Default {
+				others++
+			}
+		}
+		if others == 1 && s.Facts.CloudInit == nil {
+			return nil // the one account by which people log in
+		}
+		var seen []Evidence
+		for _, u := range s.Facts.Users {
+			if u.Name == "root" || u.Default {
+				continue
+			}
+			about := []string{u.Name, fmt.Sprintf("uid %d", u.UID)}
+			if u.Password == "set" || u.Password == "empty" {
+				about = append(about, "password "+u.Password)
+			}
+			if u.Keys > 0 {
+				about = append(about, fmt.Sprintf("%d ssh keys", u.Keys))
+			}
+			if u.Sudo {
+				about = append(about, "sudo")
+			}
+			if u.HomeSize >= 0 {
+				about = append(about, fmt.Sprintf("%s: %d bytes", u.Home, u.HomeSize))
+			}
+			if !u.LastLogin.IsZero() {
+				about = append(about, "last login "+u.LastLogin.Format("2006-01-02"))
+			}
+			seen = append(seen, Evidence{Path: "/etc/passwd", Value: strings.Join(about, ", ")})
+		}
+		if len(seen) > 0 {
+			s.Find(seen...).With("count", len(seen), "name", s.firstSpare())
+		}
+		return nil
+	},
+}
+
+func (s *Subject) firstSpare() string {
+	for _, u := range s.Facts.Users {
+		if u.UID != 0 && !u.Default {
+			return u.Name
+		}
+	}
+	return "USER"
+}
