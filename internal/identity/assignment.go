@@ -4,143 +4,233 @@ import (
 	"context"
 
 	"kuva"
+	"kuva/internal/audit"
 	"kuva/internal/catalog"
 )
 
-// Assignment says that a user has a role in a project.
+// The kinds of what roles are given on, as the database has them.
+const (
+	scopeProject = "project"
+	scopeDomain  = "domain"
+	scopeSystem  = "system"
+	wholeSystem  = "all" // the id of the one system
+)
+
+// Grant says that a user or a group has a role on a project, a domain or the
+// system: one of each, by its id.
+type Grant struct {
+	User, Group     string
+	Project, Domain string // both "" for the system
+	Role            string
+}
+
+func (g Grant) actor() (kind, id string) {
+	if g.Group != "" {
+		return "group", g.Group
+	}
+	return "user", g.User
+}
+
+func (g Grant) scope() (kind, id string) {
+	switch {
+	case g.Project != "":
+		return scopeProject, g.Project
+	case g.Domain != "":
+		return scopeDomain, g.Domain
+	}
+	return scopeSystem, wholeSystem
+}
+
+// Assignment is a grant with its names.
 type Assignment struct {
-	User    User // id, name and domain
-	Project Project
+	User    *User    // id, name and domain; or
+	Group   *Group   // id, name and DomainID, with DomainName beside
+	Project *Project // id, name and domain; or
+	Domain  *Domain  // id and name; or neither, for the system
 	Role    Role
+
+	GroupDomainName string
 }
 
 // AssignmentFilter narrows a list; "" takes all.
 type AssignmentFilter struct {
-	User, Project, Role string // ids
-	Effective           bool   // with the roles that the assigned ones imply
+	Grant // ids
+
+	System bool // on the system only
+	// Effective lists what users have in the end: groups are replaced by
+	// their members, and implied roles are listed, too.
+	Effective bool
 }
 
-// Assign gives a user a role in a project. Doing it twice changes nothing.
+// Assign gives a user a role in a project: Give in short.
 func (s *Service) Assign(ctx context.Context, p kuva.Principal, project, user, role string) error {
-	return s.change(ctx, p, "role.assign", func(tx *catalog.Tx) (string, error) {
-		if err := triple(ctx, tx, project, user, role); err != nil {
-			return "", err
-		}
-		_, err := tx.Exec(ctx, `INSERT INTO assignment (account, project, role) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, user, project, role)
-		return user, err
+	return s.Give(ctx, p, Grant{Project: project, User: user, Role: role})
+}
+
+// Give gives a role. Doing it twice changes nothing.
+func (s *Service) Give(ctx context.Context, p kuva.Principal, g Grant) error {
+	return s.grant(ctx, p, "create_grant", "role.assign", g, func(tx *catalog.Tx) error {
+		kind, actor := g.actor()
+		on, scope := g.scope()
+		_, err := tx.Exec(ctx, `INSERT INTO assignment (actor_kind, actor, scope_kind, scope, role) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
+			kind, actor, on, scope, g.Role)
+		return err
 	})
 }
 
-// Unassign takes the role back. Tokens for the project lose it at once.
-func (s *Service) Unassign(ctx context.Context, p kuva.Principal, project, user, role string) error {
-	return s.change(ctx, p, "role.unassign", func(tx *catalog.Tx) (string, error) {
-		n, err := tx.Exec(ctx, `DELETE FROM assignment WHERE account = $1 AND project = $2 AND role = $3`, user, project, role)
+// Take takes a role back. Tokens lose it at once.
+func (s *Service) Take(ctx context.Context, p kuva.Principal, g Grant) error {
+	return s.grant(ctx, p, "revoke_grant", "role.unassign", g, func(tx *catalog.Tx) error {
+		_, actor := g.actor()
+		on, scope := g.scope()
+		n, err := tx.Exec(ctx, `DELETE FROM assignment WHERE actor = $1 AND scope_kind = $2 AND scope = $3 AND role = $4`, actor, on, scope, g.Role)
 		if err == nil && n == 0 {
-			err = notFound("assignment", role)
+			err = notFound("assignment", g.Role)
 		}
-		return user, err
+		return err
 	})
 }
 
-// Assigned returns nil if the user has the role in the project by an
-// assignment of its own.
-func (s *Service) Assigned(ctx context.Context, p kuva.Principal, project, user, role string) error {
-	if !p.Admin {
-		return forbidden("role.check")
+func (s *Service) grant(ctx context.Context, p kuva.Principal, rule, action string, g Grant, fn func(*catalog.Tx) error) error {
+	if err := mayAdminister(p, rule); err != nil {
+		return err
+	}
+	return s.changeWith(ctx, p, func(tx *catalog.Tx) (audit.Entry, error) {
+		_, actor := g.actor()
+		on, scope := g.scope()
+		entry := audit.By(p, s.cfg.Now(), action, actor)
+		entry.Detail = map[string]string{on: scope, "role": g.Role}
+		if err := g.there(ctx, tx); err != nil {
+			return entry, err
+		}
+		return entry, fn(tx)
+	})
+}
+
+// Given returns nil if a role was given. Only administrators may ask.
+func (s *Service) Given(ctx context.Context, p kuva.Principal, g Grant) error {
+	if err := mayAdminister(p, "check_grant"); err != nil {
+		return err
 	}
 	return s.db.View(ctx, func(tx *catalog.Tx) error {
-		var one int
-		err := tx.QueryRow(ctx, `SELECT 1 FROM assignment WHERE account = $1 AND project = $2 AND role = $3`, user, project, role).Scan(&one)
-		return orElse(err, notFound("assignment", role).(*kuva.Error))
-	})
-}
-
-// Assignments lists who has which role where. Only administrators may.
-func (s *Service) Assignments(ctx context.Context, p kuva.Principal, f AssignmentFilter) ([]Assignment, error) {
-	if !p.Admin {
-		return nil, forbidden("role.list_assignments")
-	}
-	var direct []Assignment
-	err := s.db.View(ctx, func(tx *catalog.Tx) error {
-		direct = nil
-		rows, err := tx.Query(ctx, `SELECT a.id, a.name, da.id, da.name, p.id, p.name, dp.id, dp.name, r.id, r.name
-			FROM assignment x JOIN role r ON r.id = x.role
-			JOIN account a ON a.id = x.account JOIN domain da ON da.id = a.domain
-			JOIN project p ON p.id = x.project JOIN domain dp ON dp.id = p.domain
-			WHERE ($1 = '' OR a.id = $1) AND ($2 = '' OR p.id = $2) AND ($3 OR $4 = '' OR r.id = $4)
-			ORDER BY p.name, p.id, a.name, a.id, r.name LIMIT 10000`, f.User, f.Project, f.Effective, f.Role)
-		if err != nil {
+		if err := g.there(ctx, tx); err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var x Assignment
-			if err := rows.Scan(&x.User.ID, &x.User.Name, &x.User.DomainID, &x.User.DomainName,
-				&x.Project.ID, &x.Project.Name, &x.Project.DomainID, &x.Project.DomainName, &x.Role.ID, &x.Role.Name); err != nil {
-				return err
-			}
-			direct = append(direct, x)
+		_, actor := g.actor()
+		on, scope := g.scope()
+		there, err := exists(ctx, tx, `SELECT 1 FROM assignment WHERE actor = $1 AND scope_kind = $2 AND scope = $3 AND role = $4`, actor, on, scope, g.Role)
+		if err == nil && !there {
+			err = notFound("assignment", g.Role)
 		}
-		return rows.Err()
+		return err
 	})
-	if err != nil || !f.Effective {
-		return direct, err
-	}
-	return effective(direct, f.Role), nil
 }
 
-// effective adds implied roles. The list is sorted by project and user.
-func effective(direct []Assignment, role string) []Assignment {
-	var out []Assignment
-	for i := 0; i < len(direct); {
-		first, has := direct[i], map[string]bool{}
-		for ; i < len(direct) && direct[i].User.ID == first.User.ID && direct[i].Project.ID == first.Project.ID; i++ {
-			has[direct[i].Role.Name] = true
-		}
-		for _, r := range implied(has) {
-			if role == "" || role == r.ID {
-				out = append(out, Assignment{User: first.User, Project: first.Project, Role: r})
-			}
-		}
-	}
-	return out
-}
-
-// RolesOn lists the roles that a user was given in a project. Only
-// administrators may.
-func (s *Service) RolesOn(ctx context.Context, p kuva.Principal, project, user string) ([]Role, error) {
-	if !p.Admin {
-		return nil, forbidden("role.list_grants")
-	}
-	err := s.db.View(ctx, func(tx *catalog.Tx) error { return triple(ctx, tx, project, user, "") })
-	if err != nil {
+// RolesGiven lists the roles that a user or group was given on a scope.
+func (s *Service) RolesGiven(ctx context.Context, p kuva.Principal, g Grant) ([]Role, error) {
+	if err := mayAdminister(p, "list_grants"); err != nil {
 		return nil, err
 	}
-	found, err := s.Assignments(ctx, p, AssignmentFilter{User: user, Project: project})
 	var out []Role
-	for _, x := range found {
-		out = append(out, x.Role)
-	}
+	err := s.db.View(ctx, func(tx *catalog.Tx) (err error) {
+		if err := g.there(ctx, tx); err != nil {
+			return err
+		}
+		_, actor := g.actor()
+		on, scope := g.scope()
+		out, err = readRoles(ctx, tx, MaxList, `r.id IN (SELECT role FROM assignment WHERE actor = $1 AND scope_kind = $2 AND scope = $3)`, actor, on, scope)
+		return err
+	})
 	return out, err
 }
 
-// triple holds that project, user and role (if not "") exist.
-func triple(ctx context.Context, tx *catalog.Tx, project, user, role string) error {
+// there holds that all that a grant names exists.
+func (g Grant) there(ctx context.Context, tx *catalog.Tx) error {
 	for _, x := range []struct{ kind, query, id string }{
-		{"project", `SELECT COUNT(*) FROM project WHERE id = $1`, project},
-		{"user", `SELECT COUNT(*) FROM account WHERE id = $1`, user},
-		{"role", `SELECT COUNT(*) FROM role WHERE id = $1`, role},
+		{"project", `SELECT 1 FROM project WHERE id = $1`, g.Project},
+		{"domain", `SELECT 1 FROM domain WHERE id = $1`, g.Domain},
+		{"user", `SELECT 1 FROM account WHERE id = $1`, g.User},
+		{"group", `SELECT 1 FROM team WHERE id = $1`, g.Group},
+		{"role", `SELECT 1 FROM role WHERE id = $1`, g.Role},
 	} {
-		var n int
-		if x.kind == "role" && x.id == "" {
+		if x.id == "" {
 			continue
 		}
-		if err := tx.QueryRow(ctx, x.query, x.id).Scan(&n); err != nil {
+		if there, err := exists(ctx, tx, x.query, x.id); err != nil {
 			return err
-		}
-		if n == 0 {
+		} else if !there {
 			return notFound(x.kind, x.id)
 		}
 	}
 	return nil
+}
+
+// The two lists of assignments: as they were given, and as they come out for
+// users.
+const (
+	givenAssignments = `SELECT actor_kind, actor, scope_kind, scope, role FROM assignment`
+
+	effectiveAssignments = `SELECT DISTINCT 'user' AS actor_kind, u.actor, u.scope_kind, u.scope, c.role FROM (
+		SELECT actor, scope_kind, scope, role FROM assignment WHERE actor_kind = 'user'
+		UNION SELECT m.account, x.scope_kind, x.scope, x.role FROM assignment x JOIN team_member m ON m.team = x.actor) u
+		JOIN closure c ON c.prior = u.role`
+)
+
+// Assignments lists who has which role where. Only administrators may.
+func (s *Service) Assignments(ctx context.Context, p kuva.Principal, f AssignmentFilter) ([]Assignment, error) {
+	if err := mayAdminister(p, "list_role_assignments"); err != nil {
+		return nil, err
+	}
+	if f.Effective && f.Group != "" {
+		return nil, kuva.E(kuva.CodeInvalid, "identity.effective_group")
+	}
+	from := givenAssignments
+	if f.Effective {
+		from = effectiveAssignments
+	}
+	var w where
+	w.is("x.actor_kind = 'user' AND x.actor", f.User)
+	w.is("x.actor_kind = 'group' AND x.actor", f.Group)
+	w.is("x.scope_kind = 'project' AND x.scope", f.Project)
+	w.is("x.scope_kind = 'domain' AND x.scope", f.Domain)
+	w.is("x.role", f.Role)
+	if f.System {
+		w.and("x.scope_kind = 'system'")
+	}
+	var out []Assignment
+	err := s.db.View(ctx, func(tx *catalog.Tx) error {
+		out = nil
+		return each(ctx, tx, `WITH RECURSIVE closure(prior, role) AS (SELECT id, id FROM role
+				UNION SELECT c.prior, i.implied FROM role_implied i JOIN closure c ON c.role = i.prior)
+			SELECT x.actor_kind, x.actor, COALESCE(a.name, g.name, ''), COALESCE(ad.id, ''), COALESCE(ad.name, ''),
+				x.scope_kind, x.scope, COALESCE(p.name, sd.name, ''), COALESCE(pd.id, ''), COALESCE(pd.name, ''), r.id, r.name
+			FROM (`+from+`) x JOIN role r ON r.id = x.role
+			LEFT JOIN account a ON x.actor_kind = 'user' AND a.id = x.actor
+			LEFT JOIN team g ON x.actor_kind = 'group' AND g.id = x.actor
+			LEFT JOIN domain ad ON ad.id = COALESCE(a.domain, g.domain)
+			LEFT JOIN project p ON x.scope_kind = 'project' AND p.id = x.scope
+			LEFT JOIN domain pd ON pd.id = p.domain
+			LEFT JOIN domain sd ON x.scope_kind = 'domain' AND sd.id = x.scope
+			WHERE `+w.String()+` ORDER BY x.scope_kind, 8, x.scope, 3, x.actor, r.name LIMIT `+number(MaxList), w.args, func(scan func(...any) error) error {
+			var actorKind, actor, name, domain, domainName, kind, scope, scopeName, inDomain, inDomainName string
+			var x Assignment
+			if err := scan(&actorKind, &actor, &name, &domain, &domainName, &kind, &scope, &scopeName, &inDomain, &inDomainName, &x.Role.ID, &x.Role.Name); err != nil {
+				return err
+			}
+			if actorKind == "group" {
+				x.Group, x.GroupDomainName = &Group{ID: actor, Name: name, DomainID: domain}, domainName
+			} else {
+				x.User = &User{ID: actor, Name: name, DomainID: domain, DomainName: domainName}
+			}
+			switch kind {
+			case scopeProject:
+				x.Project = &Project{ID: scope, Name: scopeName, DomainID: inDomain, DomainName: inDomainName}
+			case scopeDomain:
+				x.Domain = &Domain{ID: scope, Name: scopeName}
+			}
+			out = append(out, x)
+			return nil
+		})
+	})
+	return out, err
 }

@@ -53,8 +53,8 @@ func (s *Service) Bootstrap(ctx context.Context, password Secret) (Bootstrapped,
 	err = s.db.Update(ctx, func(tx *catalog.Tx) error {
 		// Whoever inserts the domain makes the rest; another node waits here
 		// for the outcome.
-		n, err := tx.Exec(ctx, `INSERT INTO domain (id, name, description, enabled, created_at)
-			VALUES ($1, $2, '', $3, $4) ON CONFLICT DO NOTHING`, DefaultDomainID, DefaultDomainName, true, micros(now))
+		n, err := tx.Exec(ctx, `INSERT INTO domain (id, name, description, enabled, immutable, created_at)
+			VALUES ($1, $2, '', $3, $4, $5) ON CONFLICT DO NOTHING`, DefaultDomainID, DefaultDomainName, true, false, micros(now))
 		if err != nil {
 			return err
 		}
@@ -64,16 +64,21 @@ func (s *Service) Bootstrap(ctx context.Context, password Secret) (Bootstrapped,
 		if err := insertRoles(ctx, tx); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO project (id, domain, name, description, enabled, created_at) VALUES ($1, $2, $3, '', $4, $5)`,
-			project, DefaultDomainID, FirstProject, true, micros(now)); err != nil {
+		if err := insertCatalogue(ctx, tx); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO account (id, domain, name, email, description, default_project, password, enabled, created_at, password_at)
-			VALUES ($1, $2, $3, '', '', $4, $5, $6, $7, $7)`, user, DefaultDomainID, FirstUser, project, hash, true, micros(now)); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO project (id, domain, name, description, enabled, immutable, created_at) VALUES ($1, $2, $3, '', $4, $5, $6)`,
+			project, DefaultDomainID, FirstProject, true, false, micros(now)); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO assignment (account, project, role) VALUES ($1, $2, $3)`, user, project, RoleID(RoleAdmin)); err != nil {
+		if _, err := insertUser(ctx, tx, User{ID: user, DomainID: DefaultDomainID, Name: FirstUser, DefaultProject: project, Enabled: true, CreatedAt: now}, hash); err != nil {
 			return err
+		}
+		for _, on := range [][2]string{{scopeProject, project}, {scopeSystem, wholeSystem}} {
+			if _, err := tx.Exec(ctx, `INSERT INTO assignment (actor_kind, actor, scope_kind, scope, role) VALUES ('user', $1, $2, $3, $4)`,
+				user, on[0], on[1], RoleID(RoleAdmin)); err != nil {
+				return err
+			}
 		}
 		_, err = audit.Write(ctx, tx, audit.Entry{At: now, Actor: audit.Service, Action: "identity.bootstrap", Object: user})
 		return err
@@ -100,10 +105,16 @@ func (s *Service) Empty(ctx context.Context) (bool, error) {
 	return !there, err
 }
 
+// insertRoles makes the three roles, each implying the next.
 func insertRoles(ctx context.Context, tx *catalog.Tx) error {
-	for _, name := range ladder {
-		if _, err := tx.Exec(ctx, `INSERT INTO role (id, name) VALUES ($1, $2) ON CONFLICT DO NOTHING`, RoleID(name), name); err != nil {
+	for i, name := range ladder {
+		if _, err := tx.Exec(ctx, `INSERT INTO role (id, name, description, immutable) VALUES ($1, $2, '', $3)`, RoleID(name), name, true); err != nil {
 			return err
+		}
+		if i > 0 {
+			if _, err := tx.Exec(ctx, `INSERT INTO role_implied (prior, implied) VALUES ($1, $2)`, RoleID(ladder[i-1]), RoleID(name)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

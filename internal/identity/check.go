@@ -105,27 +105,40 @@ func (s *Service) load(ctx context.Context, d digest) (*known, error) {
 	}
 }
 
-// read finds a token whose user, project and domains are all enabled and, if
-// it is scoped, whose user still has a role there. It does not look at times.
+// read finds a token whose user, scope and domains are all enabled and, if it
+// is scoped, whose user still has a role there. It does not look at times.
 func (s *Service) read(ctx context.Context, d digest) (*known, error) {
 	var k *known
 	err := s.db.View(ctx, func(tx *catalog.Tx) error {
 		k = &known{}
 		p := &k.principal
-		err := tx.QueryRow(ctx, `SELECT t.issued_at, t.expires_at, t.project, a.id, a.name, a.domain
+		var kind, scope string
+		err := tx.QueryRow(ctx, `SELECT t.issued_at, t.expires_at, t.scope_kind, t.scope, t.credential, a.id, a.name, a.domain
 			FROM token t
 			JOIN account a ON a.id = t.account AND a.enabled
 			JOIN domain da ON da.id = a.domain AND da.enabled
-			WHERE t.hash = $1`, row(d)).Scan(&k.issued, &k.expires, &p.ProjectID, &p.UserID, &p.UserName, &p.DomainID)
+			WHERE t.hash = $1`, row(d)).Scan(&k.issued, &k.expires, &kind, &scope, &p.Credential, &p.UserID, &p.UserName, &p.DomainID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return unauthenticated()
 		}
-		if err != nil || p.ProjectID == "" {
+		if err != nil || kind == "" {
 			return err
 		}
-		roles, err := rolesOn(ctx, tx, p.UserID, p.ProjectID)
+		roles, err := rolesOn(ctx, tx, p.UserID, kind, scope)
 		if err != nil {
 			return err
+		}
+		if p.Credential != "" {
+			c, err := readApplicationCredential(ctx, tx, p.UserID, p.Credential)
+			if kuva.CodeOf(err) == kuva.CodeNotFound {
+				return unauthenticated()
+			} else if err != nil {
+				return err
+			}
+			roles, p.Restricted = c.limit(roles), !c.Unrestricted
+			for _, rule := range c.Rules {
+				p.Access = append(p.Access, rule.AccessRule)
+			}
 		}
 		if len(roles) == 0 {
 			return unauthenticated()
@@ -134,7 +147,13 @@ func (s *Service) read(ctx context.Context, d digest) (*known, error) {
 			p.Roles = append(p.Roles, r.Name)
 		}
 		p.Roles = slices.Clip(p.Roles) // shared by all who use the token
-		p.Admin = p.HasRole(RoleAdmin)
+		switch kind {
+		case scopeProject:
+			p.ProjectID = scope
+		case scopeDomain:
+			p.DomainScope = scope
+		}
+		p.Admin = kind != scopeDomain && p.HasRole(RoleAdmin)
 		return nil
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,8 +15,25 @@ func checkNames(name, description string) error {
 	if strings.TrimSpace(name) == "" || len(name) > MaxName || !printable(name, false) {
 		return kuva.E(kuva.CodeInvalid, "identity.bad_name", "limit", MaxName)
 	}
+	return checkDescription(description)
+}
+
+func checkDescription(description string) error {
 	if len(description) > MaxDescription || !printable(description, true) {
 		return kuva.E(kuva.CodeInvalid, "identity.bad_description", "limit", MaxDescription)
+	}
+	return nil
+}
+
+// checkTags holds tags to Keystone's rules: 80 of them, without "/" and ",",
+// which would end them in a path and in a filter.
+func checkTags(tags []string) error {
+	bad := len(tags) > MaxTags
+	for _, t := range tags {
+		bad = bad || t == "" || len(t) > MaxName || strings.ContainsAny(t, "/,") || !printable(t, false)
+	}
+	if bad {
+		return kuva.E(kuva.CodeInvalid, "identity.bad_tags", "limit", MaxName, "most", MaxTags)
 	}
 	return nil
 }
@@ -28,3 +46,5 @@ func printable(s string, lines bool) bool {
 		return unicode.IsControl(r) && !(lines && (r == '\n' || r == '\r' || r == '\t'))
 	}) < 0
 }
+
+func number(n int) string { return strconv.Itoa(n) }

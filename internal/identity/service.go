@@ -22,6 +22,9 @@ const (
 	RoleAdmin         = "admin"
 	RoleMember        = "member"
 	RoleReader        = "reader"
+	// RoleService lets other services look at their users' tokens. It is not
+	// made at the first start.
+	RoleService = "service"
 )
 
 // The defaults of Config.
@@ -45,6 +48,9 @@ type Config struct {
 	// means 1, as Keystone has it.
 	MinPassword int
 	Throttle    Throttle
+	// Keys wraps the secrets that kuva keeps for others (EC2 keys); nil
+	// refuses to keep any.
+	Keys Keys
 	// Now is the wall clock, which may jump; nil means time.Now.
 	Now func() time.Time
 	// Mono is time since some moment of this process, by a clock that does
@@ -52,6 +58,16 @@ type Config struct {
 	Mono func() time.Duration
 	// Log takes failed log-ins (never what was typed); nil drops them.
 	Log *slog.Logger
+}
+
+// Keys wraps small secrets with keys that the database does not have. The
+// local key folder is one.
+type Keys interface {
+	// Create makes a wrapping key and returns its name.
+	Create(ctx context.Context) (name string, err error)
+	// Wrap seals plain bound to ad, Unwrap opens it.
+	Wrap(ctx context.Context, name string, plain, ad []byte) ([]byte, error)
+	Unwrap(ctx context.Context, name string, wrapped, ad []byte) ([]byte, error)
 }
 
 // Service holds the use cases. All methods may be called by many goroutines.
@@ -111,47 +127,55 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// change runs one change by an administrator: the check of who asks, the
-// change, its audit entry, and the guard that somebody can still log in as
-// administrator afterwards. When it returns, no token check of this process
-// uses what was known before.
+// change runs one change that the caller was allowed: the change, its audit
+// entry, and the guard that somebody can still log in as administrator
+// afterwards. When it returns, no token check of this process uses what was
+// known before.
 func (s *Service) change(ctx context.Context, p kuva.Principal, action string, fn func(tx *catalog.Tx) (object string, err error)) error {
-	if !p.Admin {
-		return forbidden(action)
-	}
+	return s.changeWith(ctx, p, func(tx *catalog.Tx) (audit.Entry, error) {
+		object, err := fn(tx)
+		return audit.By(p, s.cfg.Now(), action, object), err
+	})
+}
+
+// changeWith is change for those who write an audit entry of their own.
+func (s *Service) changeWith(ctx context.Context, p kuva.Principal, fn func(tx *catalog.Tx) (audit.Entry, error)) error {
 	defer s.changes.Add(1) // also where the outcome of the commit is not known
 	return s.db.Update(ctx, func(tx *catalog.Tx) error {
 		// One change at a time: two that each leave the other's administrator
 		// must not both pass the guard.
 		var role string
-		if err := tx.QueryRow(ctx, `SELECT id FROM role WHERE name = $1`+tx.Dialect().ForUpdate(), RoleAdmin).Scan(&role); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT id FROM role WHERE id = $1`+tx.Dialect().ForUpdate(), RoleID(RoleAdmin)).Scan(&role); err != nil {
 			return err
 		}
-		object, err := fn(tx)
+		entry, err := fn(tx)
 		if err != nil {
 			return err
 		}
 		if err := adminLeft(ctx, tx); err != nil {
 			return err
 		}
-		_, err = audit.Write(ctx, tx, audit.By(p, s.cfg.Now(), action, object))
+		_, err = audit.Write(ctx, tx, entry)
 		return err
 	})
 }
 
+// adminLeft holds that an enabled user with a password has the role admin, by
+// itself or by a group or by a role that implies it, in an enabled project. A
+// role on the system alone does not count: few clients can ask for that.
 func adminLeft(ctx context.Context, tx *catalog.Tx) error {
-	var n int
-	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM assignment x
-		JOIN role r ON r.id = x.role AND r.name = $1
-		JOIN account a ON a.id = x.account AND a.enabled AND a.password <> ''
-		JOIN project p ON p.id = x.project AND p.enabled`, RoleAdmin).Scan(&n)
-	if err != nil {
-		return err
+	there, err := exists(ctx, tx, `WITH RECURSIVE up(role) AS (
+			SELECT id FROM role WHERE id = $1
+			UNION SELECT i.prior FROM role_implied i JOIN up ON up.role = i.implied)
+		SELECT 1 FROM assignment x
+		JOIN account a ON a.id = x.actor OR a.id IN (SELECT m.account FROM team_member m WHERE m.team = x.actor)
+		JOIN domain d ON d.id = a.domain AND d.enabled
+		WHERE x.role IN (SELECT role FROM up) AND a.enabled AND a.password <> '' AND x.scope_kind = 'project' AND EXISTS
+			(SELECT 1 FROM project p JOIN domain pd ON pd.id = p.domain WHERE p.id = x.scope AND p.enabled AND pd.enabled)`, RoleID(RoleAdmin))
+	if err == nil && !there {
+		err = kuva.E(kuva.CodeConflict, "identity.last_admin")
 	}
-	if n == 0 {
-		return kuva.E(kuva.CodeConflict, "identity.last_admin")
-	}
-	return nil
+	return err
 }
 
 // forbidden is the same for things that exist and things that do not.

@@ -19,6 +19,9 @@ func (s *Service) ChangePassword(ctx context.Context, user string, old, password
 	if err != nil {
 		return err
 	}
+	if err := mayChangePassword(found); err != nil {
+		return err
+	}
 	hash, err := s.newHash(ctx, password)
 	if err != nil {
 		return err

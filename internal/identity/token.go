@@ -18,14 +18,22 @@ func (s *Service) Describe(ctx context.Context, token string) (*Token, error) {
 	if _, err := s.check(ctx, token); err != nil {
 		return nil, err
 	}
-	d, _ := digestOf(token)
+	return s.describe(ctx, token)
+}
+
+// describe says all about a token whatever the time.
+func (s *Service) describe(ctx context.Context, token string) (*Token, error) {
+	d, ok := digestOf(token)
+	if !ok {
+		return nil, unauthenticated()
+	}
 	var out *Token
 	err := s.db.View(ctx, func(tx *catalog.Tx) error {
 		out = &Token{}
-		var audit, parent, methods, user, project string
+		var audit, parent, methods, user, kind, id, credential string
 		var issued, expires int64
-		err := tx.QueryRow(ctx, `SELECT audit_id, parent, methods, account, project, issued_at, expires_at FROM token WHERE hash = $1`,
-			row(d)).Scan(&audit, &parent, &methods, &user, &project, &issued, &expires)
+		err := tx.QueryRow(ctx, `SELECT audit_id, parent, methods, account, scope_kind, scope, credential, issued_at, expires_at FROM token WHERE hash = $1`,
+			row(d)).Scan(&audit, &parent, &methods, &user, &kind, &id, &credential, &issued, &expires)
 		if err != nil {
 			return orElse(err, unauthenticated())
 		}
@@ -34,7 +42,16 @@ func (s *Service) Describe(ctx context.Context, token string) (*Token, error) {
 			out.AuditIDs = append(out.AuditIDs, parent)
 		}
 		out.IssuedAt, out.ExpiresAt = fromMicros(issued), fromMicros(expires)
-		return fillToken(ctx, tx, out, user, Scope{Project: Ref{ID: project}, Unscoped: project == ""})
+		scope := Scope{Unscoped: true}
+		switch kind {
+		case scopeProject:
+			scope = Scope{Project: Ref{ID: id}}
+		case scopeDomain:
+			scope = Scope{Domain: Ref{ID: id}}
+		case scopeSystem:
+			scope = Scope{System: true}
+		}
+		return fillToken(ctx, tx, out, user, scope, credential)
 	})
 	if err != nil {
 		return nil, err
@@ -42,12 +59,25 @@ func (s *Service) Describe(ctx context.Context, token string) (*Token, error) {
 	return out, nil
 }
 
-// DescribeFor says all about the token subject to a caller: to its own user
-// and to administrators. To others a foreign token is like one that does not
-// exist.
-func (s *Service) DescribeFor(ctx context.Context, p kuva.Principal, subject string) (*Token, error) {
+// DescribeFor says all about the token subject to a caller who may know: its
+// own user, services, administrators. To others a foreign token is like one
+// that does not exist. expired asks also for tokens that expired within the
+// last 48 hours, as services do that finish what a token began.
+func (s *Service) DescribeFor(ctx context.Context, p kuva.Principal, subject string, expired bool) (*Token, error) {
+	return s.describeFor(ctx, subject, expired, func(owner string) bool { return mayJudgeToken(p, owner) })
+}
+
+func (s *Service) describeFor(ctx context.Context, subject string, expired bool, may func(owner string) bool) (*Token, error) {
 	t, err := s.Describe(ctx, subject)
-	if kuva.CodeOf(err) == kuva.CodeUnauthenticated || err == nil && !p.Admin && t.User.ID != p.UserID {
+	if expired && kuva.CodeOf(err) == kuva.CodeUnauthenticated {
+		if t, err = s.describe(ctx, subject); err == nil {
+			age := s.cfg.Now().Sub(t.ExpiresAt)
+			if age < 0 || age >= keepExpired {
+				err = unauthenticated()
+			}
+		}
+	}
+	if kuva.CodeOf(err) == kuva.CodeUnauthenticated || err == nil && !may(t.User.ID) {
 		return nil, kuva.E(kuva.CodeNotFound, "identity.token_not_found")
 	}
 	return t, err
@@ -56,7 +86,7 @@ func (s *Service) DescribeFor(ctx context.Context, p kuva.Principal, subject str
 // Revoke takes a token back: the caller's own user's, or any for an
 // administrator. It counts at once in this process and within 5 s elsewhere.
 func (s *Service) Revoke(ctx context.Context, p kuva.Principal, subject string) error {
-	t, err := s.DescribeFor(ctx, p, subject)
+	t, err := s.describeFor(ctx, subject, false, func(owner string) bool { return mayRevokeToken(p, owner) })
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func TestRevocation(t *testing.T) {
 		},
 		"project deleted": func(f *fixture, p *Project, _ *User, _ string) error { return f.DeleteProject(f.ctx(), f.admin, p.ID) },
 		"role": func(f *fixture, p *Project, u *User, _ string) error {
-			return f.Unassign(f.ctx(), f.admin, p.ID, u.ID, RoleID(RoleMember))
+			return f.Take(f.ctx(), f.admin, Grant{Project: p.ID, User: u.ID, Role: RoleID(RoleMember)})
 		},
 	}
 	onBoth(t, Config{}, func(t *testing.T, f *fixture) {
@@ -174,7 +174,7 @@ func TestRolesLeaveAtOnce(t *testing.T) {
 		if got, _ := f.Check(t.Context(), token); !got.Admin {
 			t.Error("not admin yet")
 		}
-		if err := f.Unassign(t.Context(), f.admin, p.ID, u.ID, RoleID(RoleAdmin)); err != nil {
+		if err := f.Take(t.Context(), f.admin, Grant{Project: p.ID, User: u.ID, Role: RoleID(RoleAdmin)}); err != nil {
 			t.Fatal(err)
 		}
 		if got, _ := f.Check(t.Context(), token); got.Admin {
@@ -311,8 +311,8 @@ func TestForeignToken(t *testing.T) {
 	onBoth(t, Config{}, func(t *testing.T, f *fixture) {
 		_, u := f.alice(t, RoleMember)
 		alice := kuva.Principal{UserID: u.ID}
-		_, err1 := f.DescribeFor(t.Context(), alice, f.token)
-		_, err2 := f.DescribeFor(t.Context(), alice, newToken())
+		_, err1 := f.DescribeFor(t.Context(), alice, f.token, false)
+		_, err2 := f.DescribeFor(t.Context(), alice, newToken(), false)
 		wantCode(t, err1, kuva.CodeNotFound)
 		if err1.Error() != err2.Error() {
 			t.Errorf("%v and %v", err1, err2)
@@ -320,7 +320,7 @@ func TestForeignToken(t *testing.T) {
 		wantCode(t, f.Revoke(t.Context(), alice, f.token), kuva.CodeNotFound)
 		f.valid(t, f.token)
 		own := f.login(t, "alice", canary+"1")
-		if d, err := f.DescribeFor(t.Context(), f.admin, own); err != nil || d.User.ID != u.ID {
+		if d, err := f.DescribeFor(t.Context(), f.admin, own, false); err != nil || d.User.ID != u.ID {
 			t.Errorf("%v, %v", d, err)
 		}
 	})

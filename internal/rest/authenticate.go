@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"kuva"
@@ -40,9 +41,27 @@ func (d *Door) Authenticate(a Authenticator, next http.Handler) http.Handler {
 		}
 		call := CallOf(r.Context())
 		p.RequestID, p.Address = call.RequestID, Address(r)
+		if service, path := serviceOf(r.URL.Path); !p.Allows(service, r.Method, path) {
+			// As the reference's services answer: the token is not one for this.
+			d.Fail(w, r, kuva.E(kuva.CodeUnauthenticated, "identity.access_rules"))
+			return
+		}
 		call.Principal, call.token, call.checker = p, token, a
 		next.ServeHTTP(w, r)
 	})
+}
+
+// serviceOf says to which service of the catalogue a path belongs, and the path
+// below that service's address, as access rules name them. The service's own
+// API is the image service's, too: /kuva/v1/jobs.
+func serviceOf(path string) (service, rest string) {
+	if below, ok := strings.CutPrefix(path, "/identity/"); ok {
+		return "identity", "/" + below
+	}
+	if below, ok := strings.CutPrefix(path, "/image/"); ok {
+		return "image", "/" + below
+	}
+	return "image", path
 }
 
 // guardEvery is how often a body that is being read asks whether its token

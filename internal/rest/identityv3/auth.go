@@ -10,7 +10,11 @@ import (
 	"kuva/internal/rest"
 )
 
-const headerSubject = "X-Subject-Token"
+const (
+	headerSubject = "X-Subject-Token"
+	// headerRules says that a service that looks at a token knows access rules.
+	headerRules = "Openstack-Identity-Access-Rules"
+)
 
 // authBody is POST /v3/auth/tokens.
 type authBody struct {
@@ -18,19 +22,27 @@ type authBody struct {
 		Identity struct {
 			Methods  []string `json:"methods"`
 			Password *struct {
-				User struct {
-					ID       string          `json:"id"`
-					Name     string          `json:"name"`
-					Domain   *domainRef      `json:"domain"`
-					Password identity.Secret `json:"password"`
-				} `json:"user"`
+				User userRef `json:"user"`
 			} `json:"password"`
 			Token *struct {
 				ID identity.Secret `json:"id"`
 			} `json:"token"`
+			Credential *struct {
+				ID     string          `json:"id"`
+				Name   string          `json:"name"`
+				Secret identity.Secret `json:"secret"`
+				User   *userRef        `json:"user"`
+			} `json:"application_credential"`
 		} `json:"identity"`
 		Scope json.RawMessage `json:"scope"` // an object, or the word unscoped
 	} `json:"auth"`
+}
+
+type userRef struct {
+	ID       string          `json:"id"`
+	Name     string          `json:"name"`
+	Domain   *domainRef      `json:"domain"`
+	Password identity.Secret `json:"password"`
 }
 
 type domainRef struct {
@@ -44,23 +56,26 @@ type scopeBody struct {
 		Name   string     `json:"name"`
 		Domain *domainRef `json:"domain"`
 	} `json:"project"`
-	Unscoped *struct{}       `json:"unscoped"`
-	Domain   json.RawMessage `json:"domain"`
-	System   json.RawMessage `json:"system"`
-	Trust    json.RawMessage `json:"OS-TRUST:trust"`
+	Domain   *domainRef `json:"domain"`
+	Unscoped *struct{}  `json:"unscoped"`
+	System   *struct {
+		All bool `json:"all"`
+	} `json:"system"`
+	Trust json.RawMessage `json:"OS-TRUST:trust"`
 }
 
-// authRequest is what a body asks for: exactly one of the two methods.
+// maxMethods bounds the methods of one log-in: each is there once.
+const maxMethods = 3
+
+// authRequest is what a body asks for.
 type authRequest struct {
-	user     identity.Ref
-	password identity.Secret
-	token    identity.Secret // set for the method token
-	scope    identity.Scope
+	proofs []identity.Proof
+	scope  identity.Scope
 }
 
 // parseAuth reads the body of a log-in. Other members are ignored, as clients
-// send them (reauthenticate, passcode fields); methods that kuva lacks are
-// not. The form is checked before anything is looked up.
+// send them (reauthenticate, passcode fields). The form is checked before
+// anything is looked up.
 func parseAuth(body []byte) (authRequest, error) {
 	var in authBody
 	var out authRequest
@@ -69,21 +84,41 @@ func parseAuth(body []byte) (authRequest, error) {
 	}
 	id := in.Auth.Identity
 	bad := kuva.E(kuva.CodeInvalid, "identity.bad_auth")
-	switch {
-	case slices.Equal(id.Methods, []string{"password"}) && id.Password != nil:
-		u := id.Password.User
-		if u.ID == "" && (u.Name == "" || u.Domain == nil || *u.Domain == (domainRef{})) {
-			return out, bad
-		}
-		out.user, out.password = ref(u.ID, u.Name, u.Domain), u.Password
-	case slices.Equal(id.Methods, []string{"token"}) && id.Token != nil && id.Token.ID != "":
-		out.token = id.Token.ID
-	default:
+	if len(id.Methods) == 0 || len(id.Methods) > maxMethods {
 		return out, bad
+	}
+	for i, method := range id.Methods {
+		proof := identity.Proof{Method: method}
+		switch {
+		case slices.Contains(id.Methods[:i], method):
+			continue
+		case method == identity.MethodPassword && id.Password != nil && id.Password.User.whole():
+			u := id.Password.User
+			proof.User, proof.Secret = ref(u.ID, u.Name, u.Domain), u.Password
+		case method == identity.MethodToken && id.Token != nil && id.Token.ID != "":
+			proof.Secret = id.Token.ID
+		case method == identity.MethodApplicationCredential && id.Credential != nil &&
+			(id.Credential.ID != "" || id.Credential.Name != "" && id.Credential.User != nil && id.Credential.User.whole()):
+			c := id.Credential
+			proof.ID, proof.Secret = c.ID, c.Secret
+			if c.ID == "" {
+				proof.Name, proof.User = c.Name, ref(c.User.ID, c.User.Name, c.User.Domain)
+			}
+		case method == identity.MethodPassword, method == identity.MethodToken, method == identity.MethodApplicationCredential:
+			return out, bad
+		default: // Keystone's answer to a method that it does not have
+			return out, kuva.E(kuva.CodeUnauthenticated, "identity.bad_method")
+		}
+		out.proofs = append(out.proofs, proof)
 	}
 	var err error
 	out.scope, err = parseScope(in.Auth.Scope)
 	return out, err
+}
+
+// whole says that a user is named: by id, or by name and domain.
+func (u userRef) whole() bool {
+	return u.ID != "" || u.Name != "" && u.Domain != nil && *u.Domain != (domainRef{})
 }
 
 func parseScope(raw json.RawMessage) (identity.Scope, error) {
@@ -97,20 +132,24 @@ func parseScope(raw json.RawMessage) (identity.Scope, error) {
 	if err := rest.DecodeJSON(raw, &s, rest.AnyFields); err != nil {
 		return identity.Scope{}, err
 	}
-	unsupported := kuva.E(kuva.CodeInvalid, "identity.unsupported_scope")
+	asked := 0
+	for _, there := range []bool{s.Project != nil, s.Domain != nil, s.System != nil, s.Unscoped != nil, s.Trust != nil} {
+		if there {
+			asked++
+		}
+	}
 	switch {
-	case s.Domain != nil, s.System != nil, s.Trust != nil, s.Unscoped != nil && s.Project != nil:
-		return identity.Scope{}, unsupported
+	case asked != 1, s.Trust != nil:
 	case s.Unscoped != nil:
 		return identity.Scope{Unscoped: true}, nil
-	case s.Project == nil:
-		return identity.Scope{}, unsupported
+	case s.System != nil && s.System.All:
+		return identity.Scope{System: true}, nil
+	case s.Domain != nil && *s.Domain != (domainRef{}):
+		return identity.Scope{Domain: ref(s.Domain.ID, s.Domain.Name, nil)}, nil
+	case s.Project != nil && (s.Project.ID != "" || s.Project.Name != "" && s.Project.Domain != nil && *s.Project.Domain != (domainRef{})):
+		return identity.Scope{Project: ref(s.Project.ID, s.Project.Name, s.Project.Domain)}, nil
 	}
-	p := s.Project
-	if p.ID == "" && (p.Name == "" || p.Domain == nil || *p.Domain == (domainRef{})) {
-		return identity.Scope{}, unsupported
-	}
-	return identity.Scope{Project: ref(p.ID, p.Name, p.Domain)}, nil
+	return identity.Scope{}, kuva.E(kuva.CodeInvalid, "identity.unsupported_scope")
 }
 
 // ref prefers the id; name and domain beside it are ignored, as in Keystone.
@@ -134,52 +173,60 @@ func (d *door) logIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var t *identity.Token
-	if in.token != "" {
-		t, err = d.identity.LogInToken(r.Context(), in.token.Reveal(), in.scope)
-	} else {
-		t, err = d.identity.LogInPassword(r.Context(), identity.LogIn{
-			User: in.user, Password: in.password, Scope: in.scope, Address: rest.Address(r),
-		})
+	t, err := d.identity.LogIn(r.Context(), in.proofs, in.scope, rest.Address(r))
+	if err != nil {
+		return err
 	}
+	out, err := d.token(r, t)
 	if err != nil {
 		return err
 	}
 	w.Header().Set(headerSubject, t.Secret.Reveal())
-	return answer(w, http.StatusCreated, object{"token": d.token(r, t)})
+	return answer(w, http.StatusCreated, object{"token": out})
 }
 
 func (d *door) showToken(w http.ResponseWriter, r *http.Request) error {
 	subject := r.Header.Get(headerSubject)
-	t, err := d.identity.DescribeFor(r.Context(), caller(r), subject)
+	expired := boolean(r.URL.Query(), "allow_expired")
+	t, err := d.identity.DescribeFor(r.Context(), caller(r), subject, expired != nil && *expired)
+	if err != nil {
+		return err
+	}
+	if c := t.Credential; c != nil && len(c.Rules) > 0 && subject != r.Header.Get(rest.HeaderToken) && r.Header.Get(headerRules) == "" {
+		// A service that knows no access rules would take the token for more
+		// than it is good for.
+		return kuva.E(kuva.CodeNotFound, "identity.token_not_found")
+	}
+	out, err := d.token(r, t)
 	if err != nil {
 		return err
 	}
 	w.Header().Set(headerSubject, subject)
-	return answer(w, http.StatusOK, object{"token": d.token(r, t)})
+	return answer(w, http.StatusOK, object{"token": out})
 }
 
 func (d *door) revokeToken(w http.ResponseWriter, r *http.Request) error {
-	if err := d.identity.Revoke(r.Context(), caller(r), r.Header.Get(headerSubject)); err != nil {
-		return err
-	}
-	return noContent(w)
+	return done(w, d.identity.Revoke(r.Context(), caller(r), r.Header.Get(headerSubject)))
 }
 
 func (d *door) ownProjects(w http.ResponseWriter, r *http.Request) error {
-	found, err := d.identity.ProjectsOf(r.Context(), caller(r), caller(r).UserID)
+	found, err := d.identity.ProjectsOf(r.Context(), caller(r), caller(r).UserID, identity.ProjectFilter{})
+	return list(d, w, r, "projects", found, err, d.project)
+}
+
+func (d *door) ownDomains(w http.ResponseWriter, r *http.Request) error {
+	found, err := d.identity.DomainsOf(r.Context(), caller(r))
+	return list(d, w, r, "domains", found, err, d.domain)
+}
+
+func (d *door) ownSystem(w http.ResponseWriter, r *http.Request) error {
+	on, err := d.identity.OnSystem(r.Context(), caller(r))
 	if err != nil {
 		return err
 	}
-	return list(d, w, r, "projects", found, d.project)
-}
-
-// ownDomains is empty: no token is for a domain.
-func (d *door) ownDomains(w http.ResponseWriter, r *http.Request) error {
-	return list(d, w, r, "domains", nil, d.domain)
-}
-
-// ownSystem is empty: no token is for the system.
-func (d *door) ownSystem(w http.ResponseWriter, r *http.Request) error {
-	return answer(w, http.StatusOK, object{"system": []object{}, "links": d.links(r)})
+	system := []object{}
+	if on {
+		system = append(system, object{"all": true})
+	}
+	return answer(w, http.StatusOK, object{"system": system, "links": d.links(r)})
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"kuva/internal/catalog"
 	"kuva/internal/catalog/catalogtest"
+	"kuva/internal/depot/keyfile"
 	"kuva/internal/identity"
 	"kuva/internal/rest"
 )
@@ -37,7 +39,11 @@ func newSite(t *testing.T, db *catalog.DB) *site {
 	t.Helper()
 	s := &site{t: t}
 	log := slog.New(slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	ids := identity.New(db, identity.Config{Params: cheap, Log: log})
+	keys, err := keyfile.Open(filepath.Join(t.TempDir(), "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := identity.New(db, identity.Config{Params: cheap, Log: log, Keys: keys})
 	if _, err := ids.Bootstrap(t.Context(), canary); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +94,7 @@ func (s *site) do(method, path, token, body string, headers ...string) (int, htt
 	if token != "" {
 		r.Header.Set("X-Auth-Token", token)
 	}
-	for i := 0; i < len(headers); i += 2 {
+	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	c := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -248,15 +254,33 @@ func TestForeignIsUnknown(t *testing.T) {
 	s := newSite(t, catalogtest.SQLite(t))
 	_, _, alice := s.alice()
 	random := "0123456789abcdef0123456789abcdef"
-	real := map[string]string{"role": identity.RoleID("admin"), "domain": "default", "service": identity.StableID("service image"), "endpoint": identity.StableID("endpoint image public"), "region": Region}
+	real := map[string]string{
+		"role": identity.RoleID("admin"), "implied": identity.RoleID("member"), "domain": "default", "region": Region,
+		"service": identity.StableID("service image"), "endpoint": identity.StableID("endpoint image public"), "tag": "t", "rest": "projects",
+	}
 	var me struct{ Token tokenBody }
 	_, _, body := s.do("GET", "/v3/auth/tokens", s.admin, "", "X-Subject-Token", s.admin)
 	if err := json.Unmarshal([]byte(body), &me); err != nil {
 		t.Fatal(err)
 	}
 	real["user"], real["project"] = me.Token.User.ID, me.Token.Project.ID
+	user := "/v3/users/" + real["user"]
+	s.want(201, "PUT", "/v3/projects/"+real["project"]+"/tags/t", s.admin, "")
+	real["group"] = id(t, s.want(201, "POST", "/v3/groups", s.admin, `{"group":{"name":"g"}}`), "group")
+	s.want(204, "PUT", "/v3/groups/"+real["group"]+"/users/"+real["user"], s.admin, "")
+	made := s.want(201, "POST", user+"/application_credentials", s.admin,
+		`{"application_credential":{"name":"a","secret":"shown once","access_rules":[{"service":"image","method":"GET","path":"/v2/images"}]}}`)
+	application := id(t, made, "application_credential")
+	real["rule"] = regexp.MustCompile(`"access_rules":\[{"id":"(\w+)"`).FindStringSubmatch(made)[1]
+	kept := id(t, s.want(201, "POST", "/v3/credentials", s.admin, `{"credential":{"type":"cert","blob":"x"}}`), "credential")
+	_, _, keys := s.do("POST", user+"/credentials/OS-EC2", s.admin, `{"tenant_id":"`+real["project"]+`"}`)
+	real["access"] = regexp.MustCompile(`"access":"(\w+)"`).FindStringSubmatch(keys)[1]
 	open := map[string]bool{ // what alice may see of these, and strangers too
 		"GET /identity/v3/domains/{domain}": true, "GET /identity/v3/regions/{region}": true,
+	}
+	bodies := map[string]string{
+		"POST /identity/v3/users/{user}/application_credentials": `{"application_credential":{"name":"x"}}`,
+		"POST /identity/v3/users/{user}/credentials/OS-EC2":      `{"tenant_id":"` + real["project"] + `"}`,
 	}
 	tried := 0
 	for _, route := range s.handler.Routes() {
@@ -264,9 +288,13 @@ func TestForeignIsUnknown(t *testing.T) {
 		if !strings.Contains(path, "{") || strings.Contains(path, "{$}") || open[route] {
 			continue
 		}
+		real["credential"] = kept
+		if strings.Contains(path, "application_credentials") {
+			real["credential"] = application
+		}
 		path = strings.TrimPrefix(path, Prefix)
 		fill := func(with func(kind string) string) string {
-			return regexp.MustCompile(`\{(\w+)\}`).ReplaceAllStringFunc(path, func(p string) string { return with(strings.Trim(p, "{}")) })
+			return regexp.MustCompile(`\{(\w+)(?:\.\.\.)?\}`).ReplaceAllStringFunc(path, func(p string) string { return with(strings.Trim(p, "{.}")) })
 		}
 		tried++
 		type result struct {
@@ -275,23 +303,34 @@ func TestForeignIsUnknown(t *testing.T) {
 			body   string
 		}
 		run := func(with func(string) string) result {
-			status, h, body := s.do(method, fill(with), alice, "")
+			status, h, body := s.do(method, fill(with), alice, bodies[route])
 			h.Del("Date")
 			h.Del("X-Openstack-Request-Id")
 			h.Del("Content-Length") // of a body that names an id as long as was asked for
-			for _, v := range real {
-				body = strings.ReplaceAll(body, v, "")
+			for kind, v := range real {
+				if kind != "tag" && kind != "rest" {
+					body = strings.ReplaceAll(body, v, "")
+				}
 			}
 			var b bytes.Buffer
 			_ = h.Write(&b)
 			return result{status, b.String(), strings.ReplaceAll(body, random, "")}
 		}
-		a, b := run(func(kind string) string { return real[kind] }), run(func(string) string { return random })
+		missing := ""
+		a, b := run(func(kind string) string {
+			if real[kind] == "" {
+				missing = kind
+			}
+			return real[kind]
+		}), run(func(string) string { return random })
+		if missing != "" {
+			t.Errorf("%s: the test has no %s", route, missing)
+		}
 		if a != b || a.status < 400 {
 			t.Errorf("%s: %v and %v", route, a, b)
 		}
 	}
-	if tried < 15 {
+	if tried < 60 {
 		t.Errorf("only %d routes", tried)
 	}
 }
@@ -314,10 +353,11 @@ func TestBadRequests(t *testing.T) {
 	s := newSite(t, catalogtest.SQLite(t))
 	for body, want := range map[string]int{
 		"": 400, "x": 400, "[]": 400, "{}": 400, `{"auth":{}}`: 400, `{"auth":{"identity":{"methods":[]}}}`: 400,
-		`{"auth":{"identity":{"methods":["totp"]}}}`:                                                                                                   400,
+		`{"auth":{"identity":{"methods":["totp"]}}}`:                                                                                                   401,
+		`{"auth":{"identity":{"methods":["password","token","totp","external"]}}}`:                                                                     400,
 		`{"auth":{"identity":{"methods":["password"]}}}`:                                                                                               400,
 		`{"auth":{"identity":{"methods":["password"],"password":{"user":{"name":"admin","password":"` + canary + `"}}}}}`:                              400,
-		`{"auth":{"identity":{"methods":["password"],"password":{"user":{"id":"x","password":"` + canary + `"}}},"scope":{"system":{"all":true}}}}`:    400,
+		`{"auth":{"identity":{"methods":["password"],"password":{"user":{"id":"x","password":"` + canary + `"}}},"scope":{"system":{"all":false}}}}`:   400,
 		`{"auth":{"identity":{"methods":["password"],"password":{"user":{"id":"x","password":"` + canary + `"}}},"scope":{"domain":{"id":"default"}}}`: 400,
 		`{"auth":{"identity":{"methods":["password"],"password":{"user":{"id":7,"password":"` + canary + `"}}}}}`:                                      400,
 		`{"auth":{"identity":{"methods":["password"],"password":{"user":{"id":"x","password":1234567}}}}}`:                                             400,
@@ -392,8 +432,13 @@ func FuzzParseAuth(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if (in.token == "") == (in.user == identity.Ref{}) {
-			t.Errorf("neither or both methods: %q", b)
+		if len(in.proofs) == 0 || len(in.proofs) > maxMethods {
+			t.Errorf("%d proofs: %q", len(in.proofs), b)
+		}
+		for _, p := range in.proofs {
+			if p.Secret == "" && p.Method == identity.MethodToken || p.ID == "" && p.User == (identity.Ref{}) && p.Method != identity.MethodToken {
+				t.Errorf("half a proof: %q", b)
+			}
 		}
 		if in.scope.Unscoped && in.scope.Project != (identity.Ref{}) {
 			t.Errorf("two scopes: %q", b)

@@ -6,93 +6,121 @@ import (
 	"kuva/internal/identity"
 )
 
+type roleInput struct {
+	Role struct {
+		Name        *string `json:"name"`
+		Description *string `json:"description"`
+		DomainID    *string `json:"domain_id"`
+		Options     object  `json:"options"`
+	} `json:"role"`
+
+	immutable *bool
+}
+
+func (in *roleInput) unsupported() (err error) {
+	if in.Role.DomainID != nil {
+		return unsupported("roles of one domain")
+	}
+	in.immutable, err = immutable(in.Role.Options)
+	return err
+}
+
 func (d *door) listRoles(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	found, err := d.identity.Roles(r.Context(), caller(r), q.Get("name"))
+	p, err := page(q)
 	if err != nil {
 		return err
 	}
+	found, err := d.identity.Roles(r.Context(), caller(r), identity.RoleFilter{Page: p, Name: q.Get("name")})
 	if domain := q.Get("domain_id"); domain != "" { // all roles are global
 		found = nil
 	}
-	return list(d, w, r, "roles", found, d.role)
+	return pages(d, w, r, "roles", found, err, p, func(x identity.Role) string { return x.ID }, d.role)
+}
+
+func (d *door) createRole(w http.ResponseWriter, r *http.Request) error {
+	var in roleInput
+	if err := read(r, "create_role", &in); err != nil {
+		return err
+	}
+	x, err := d.identity.CreateRole(r.Context(), caller(r), identity.Role{
+		Name: or(in.Role.Name, ""), Description: or(in.Role.Description, ""), Immutable: or(in.immutable, false),
+	})
+	return made(w, r, http.StatusCreated, "role", x, err, d.role)
 }
 
 func (d *door) showRole(w http.ResponseWriter, r *http.Request) error {
 	x, err := d.identity.Role(r.Context(), caller(r), r.PathValue("role"))
-	if err != nil {
+	return made(w, r, http.StatusOK, "role", x, err, d.role)
+}
+
+func (d *door) updateRole(w http.ResponseWriter, r *http.Request) error {
+	var in roleInput
+	if err := read(r, "update_role", &in); err != nil {
 		return err
 	}
-	return answer(w, http.StatusOK, object{"role": d.role(r, *x)})
-}
-
-func (d *door) listGrants(w http.ResponseWriter, r *http.Request) error {
-	found, err := d.identity.RolesOn(r.Context(), caller(r), r.PathValue("project"), r.PathValue("user"))
-	if err != nil {
-		return err
-	}
-	return list(d, w, r, "roles", found, d.role)
-}
-
-func (d *door) checkGrant(w http.ResponseWriter, r *http.Request) error {
-	return done(w, d.identity.Assigned(r.Context(), caller(r), r.PathValue("project"), r.PathValue("user"), r.PathValue("role")))
-}
-
-func (d *door) grant(w http.ResponseWriter, r *http.Request) error {
-	return done(w, d.identity.Assign(r.Context(), caller(r), r.PathValue("project"), r.PathValue("user"), r.PathValue("role")))
-}
-
-func (d *door) revokeGrant(w http.ResponseWriter, r *http.Request) error {
-	return done(w, d.identity.Unassign(r.Context(), caller(r), r.PathValue("project"), r.PathValue("user"), r.PathValue("role")))
-}
-
-func done(w http.ResponseWriter, err error) error {
-	if err != nil {
-		return err
-	}
-	return noContent(w)
-}
-
-type assignmentBody struct {
-	Role  idName `json:"role"`
-	User  any    `json:"user"`
-	Scope struct {
-		Project any `json:"project"`
-	} `json:"scope"`
-	Links struct {
-		Assignment string `json:"assignment"`
-	} `json:"links"`
-}
-
-func (d *door) listAssignments(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	// There are no groups, and no roles on domains or on the system.
-	if q.Has("group.id") || q.Has("scope.domain.id") || q.Has("scope.system") {
-		if err := adminOnly(r, "role.list_assignments"); err != nil {
-			return err
-		}
-		return list(d, w, r, "role_assignments", nil, asIs)
-	}
-	effective, names := boolean(q, "effective"), boolean(q, "include_names")
-	found, err := d.identity.Assignments(r.Context(), caller(r), identity.AssignmentFilter{
-		User: q.Get("user.id"), Project: q.Get("scope.project.id"), Role: q.Get("role.id"),
-		Effective: effective != nil && *effective,
+	x, err := d.identity.UpdateRole(r.Context(), caller(r), r.PathValue("role"), identity.RoleChange{
+		Name: in.Role.Name, Description: in.Role.Description, Immutable: in.immutable,
 	})
+	return made(w, r, http.StatusOK, "role", x, err, d.role)
+}
+
+func (d *door) deleteRole(w http.ResponseWriter, r *http.Request) error {
+	return done(w, d.identity.DeleteRole(r.Context(), caller(r), r.PathValue("role")))
+}
+
+// inferenceBody is one role with what it implies.
+type inferenceBody struct {
+	Prior   roleBody `json:"prior_role"`
+	Implies any      `json:"implies"` // one role, or a list
+}
+
+func (d *door) listInferences(w http.ResponseWriter, r *http.Request) error {
+	found, err := d.identity.Inferences(r.Context(), caller(r), "")
 	if err != nil {
 		return err
 	}
-	return list(d, w, r, "role_assignments", found, func(r *http.Request, x identity.Assignment) any {
-		var b assignmentBody
-		b.Links.Assignment = d.base(r) + "/projects/" + x.Project.ID + "/users/" + x.User.ID + "/roles/" + x.Role.ID
-		if names != nil && *names {
-			b.Role = idName{x.Role.ID, x.Role.Name}
-			b.User = owned{x.User.ID, x.User.Name, idName{x.User.DomainID, x.User.DomainName}}
-			b.Scope.Project = owned{x.Project.ID, x.Project.Name, idName{x.Project.DomainID, x.Project.DomainName}}
-			return b
+	out := []inferenceBody{}
+	for i := 0; i < len(found); {
+		prior, implies := found[i].Prior, []roleBody{}
+		for ; i < len(found) && found[i].Prior.ID == prior.ID; i++ {
+			implies = append(implies, d.role(r, found[i].Implied))
 		}
-		return object{
-			"role": object{"id": x.Role.ID}, "user": object{"id": x.User.ID},
-			"scope": object{"project": object{"id": x.Project.ID}}, "links": b.Links,
-		}
-	})
+		out = append(out, inferenceBody{d.role(r, prior), implies})
+	}
+	return answer(w, http.StatusOK, object{"role_inferences": out, "links": d.links(r)})
+}
+
+func (d *door) listImplied(w http.ResponseWriter, r *http.Request) error {
+	prior, err := d.identity.Role(r.Context(), caller(r), r.PathValue("role"))
+	if err != nil {
+		return err
+	}
+	found, err := d.identity.Inferences(r.Context(), caller(r), prior.ID)
+	if err != nil {
+		return err
+	}
+	implies := []roleBody{}
+	for _, x := range found {
+		implies = append(implies, d.role(r, x.Implied))
+	}
+	return answer(w, http.StatusOK, object{"role_inference": inferenceBody{d.role(r, *prior), implies}, "links": d.links(r)})
+}
+
+func (d *door) inference(r *http.Request, x identity.Inference) inferenceBody {
+	return inferenceBody{d.role(r, x.Prior), d.role(r, x.Implied)}
+}
+
+func (d *door) showImplied(w http.ResponseWriter, r *http.Request) error {
+	x, err := d.identity.Inference(r.Context(), caller(r), r.PathValue("role"), r.PathValue("implied"))
+	return made(w, r, http.StatusOK, "role_inference", x, err, d.inference)
+}
+
+func (d *door) imply(w http.ResponseWriter, r *http.Request) error {
+	x, err := d.identity.Imply(r.Context(), caller(r), r.PathValue("role"), r.PathValue("implied"))
+	return made(w, r, http.StatusCreated, "role_inference", x, err, d.inference)
+}
+
+func (d *door) unimply(w http.ResponseWriter, r *http.Request) error {
+	return done(w, d.identity.Unimply(r.Context(), caller(r), r.PathValue("role"), r.PathValue("implied")))
 }
