@@ -34,9 +34,7 @@ type record struct {
 // readTar walks the headers. The archive ends with a block of zeros, whatever
 // comes behind it, or with the file.
 func (a *Archive) readTar(ctx context.Context, b *disk.Budget) error {
-	var global record
-	global.size = -1
-	next := global
+	next := record{size: -1}
 	size := a.d.Size()
 	for off := int64(0); ; {
 		if off == size && !next.anything && off > 0 {
@@ -68,18 +66,18 @@ func (a *Archive) readTar(ctx context.Context, b *disk.Budget) error {
 				return err
 			}
 			off += (length + block - 1) &^ (block - 1)
-			next.anything = kind != 'g'
+			next.anything = next.anything || kind != 'g'
 			switch kind {
 			case 'x':
 				err = next.pax(text)
 			case 'g':
-				// Of names and sizes for all members only the size could
-				// matter; no archiver writes either.
-				err = global.pax(text)
-				if err == nil && (global.size >= 0 || global.sparse.any()) {
+				// Of what could be said of all members, names are of no use and
+				// sizes are wrong; no archiver writes either.
+				all := record{size: -1}
+				err = all.pax(text)
+				if err == nil && (all.size >= 0 || all.sparse.any()) {
 					err = disk.Refuse(tar, disk.ReasonFeature, "a size for all members")
 				}
-				next = record{size: -1, headers: next.headers}
 			case 'L':
 				next.name, next.hasName = cstring(text), true
 			}
