@@ -15,7 +15,7 @@ func packages(g *Guest) error {
 	for _, p := range []struct {
 		name string
 		read func(g *Guest) (found bool, err error)
-	}{{"dpkg", dpkg}, {"apk", apk}, {"pacman", pacman}} {
+	}{{"dpkg", dpkg}, {"rpm", rpm}, {"apk", apk}, {"pacman", pacman}} {
 		found, err := p.read(g)
 		if found && g.Facts.OS.Packager == "" {
 			g.Facts.OS.Packager = p.name
