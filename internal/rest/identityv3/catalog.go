@@ -63,13 +63,17 @@ type regionInput struct {
 		ID          *string `json:"id"`
 		Parent      *string `json:"parent_region_id"`
 		Description *string `json:"description"`
-		URL         *string `json:"url"`
+		URL         *string `json:"url"`     // clients send null
+		Enabled     *bool   `json:"enabled"` // and true
 	} `json:"region"`
 }
 
 func (in *regionInput) unsupported() error {
 	if in.Region.URL != nil && *in.Region.URL != "" {
 		return unsupported("addresses of regions")
+	}
+	if in.Region.Enabled != nil && !*in.Region.Enabled {
+		return unsupported("disabled regions")
 	}
 	return nil
 }
