@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
 	"kuva/disk"
 	"kuva/guest/budget"
+	"kuva/guest/internal/names"
 )
 
 // none is an offset that says "not there".
@@ -63,14 +65,12 @@ func (k *Key) Name() string { return k.name }
 // Path is the key's path from the root, names separated by backslashes; the
 // root's is empty.
 func (k *Key) Path() string {
-	var names []string
+	var parts []string
 	for ; k.parent != nil; k = k.parent {
-		names = append(names, k.name)
+		parts = append(parts, k.name)
 	}
-	for i, j := 0, len(names)-1; i < j; i, j = i+1, j-1 {
-		names[i], names[j] = names[j], names[i]
-	}
-	return strings.Join(names, `\`)
+	slices.Reverse(parts)
+	return strings.Join(parts, `\`)
 }
 
 // Written is when the key was changed last.
@@ -90,7 +90,7 @@ func (k *Key) Class() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return utf16le(b), nil
+	return names.LE(b), nil
 }
 
 // Keys gives the keys below this one as they are stored, which is sorted by

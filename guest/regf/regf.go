@@ -27,6 +27,7 @@ import (
 
 	"kuva/disk"
 	"kuva/guest/budget"
+	"kuva/guest/internal/names"
 )
 
 const (
@@ -126,7 +127,7 @@ func header(head []byte) Info {
 	minor := le32(head[24:])
 	return Info{
 		Version: decimal(version) + "." + decimal(minor),
-		Name:    strings.TrimRight(untilNUL(utf16le(head[48:112])), " "),
+		Name:    strings.TrimRight(names.UntilNUL(names.LE(head[48:112])), " "),
 		Written: fileTime(binary.LittleEndian.Uint64(head[12:])),
 	}
 }

@@ -2,60 +2,27 @@ package regf
 
 import (
 	"strconv"
-	"strings"
-	"unicode"
 	"unicode/utf16"
+
+	"kuva/guest/internal/names"
 )
 
 // name decodes the name of a key or value: Latin-1 if compressed, otherwise
 // UTF-16.
 func name(b []byte, compressed bool) string {
-	if !compressed {
-		return utf16le(b)
+	if compressed {
+		return names.Latin1(b)
 	}
-	var s strings.Builder
-	s.Grow(len(b))
-	for _, c := range b {
-		s.WriteRune(rune(c))
-	}
-	return s.String()
+	return names.LE(b)
 }
 
-// utf16le decodes text; an odd byte at the end is left out.
-func utf16le(b []byte) string {
-	u := make([]uint16, len(b)/2)
-	for i := range u {
-		u[i] = le16(b[2*i:])
-	}
-	return string(utf16.Decode(u))
-}
-
-func untilNUL(s string) string {
-	before, _, _ := strings.Cut(s, "\x00")
-	return before
-}
-
-// same compares names as Windows does: unit by unit, in upper case.
-func same(a, b string) bool {
-	if len(a) == len(b) && a == b {
-		return true
-	}
-	return upper(a) == upper(b)
-}
-
-func upper(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r > 0xffff {
-			return r
-		}
-		return unicode.ToUpper(r)
-	}, s)
-}
+// same compares names as Windows does.
+func same(a, b string) bool { return a == b || names.Upper(a) == names.Upper(b) }
 
 // hash is what "lh" lists hold for a name.
 func hash(s string) uint32 {
 	var h uint32
-	for _, u := range utf16.Encode([]rune(upper(s))) {
+	for _, u := range utf16.Encode([]rune(names.Upper(s))) {
 		h = h*37 + uint32(u)
 	}
 	return h

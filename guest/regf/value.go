@@ -9,6 +9,7 @@ import (
 
 	"kuva/disk"
 	"kuva/guest/budget"
+	"kuva/guest/internal/names"
 )
 
 // Type is the type of a value as the file says it.
@@ -216,7 +217,7 @@ func (v *Value) Text() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return untilNUL(utf16le(b)), nil
+	return names.UntilNUL(names.LE(b)), nil
 }
 
 // Strings are the texts of a MultiString, up to the empty one that ends it. A
@@ -240,7 +241,7 @@ func (v *Value) Strings() ([]string, error) {
 	}
 	defer v.hive.src.budget.Free(room)
 	var all []string
-	for s := range strings.SplitSeq(utf16le(b), "\x00") {
+	for s := range strings.SplitSeq(names.LE(b), "\x00") {
 		if s == "" {
 			break
 		}
