@@ -63,6 +63,7 @@ type Failure struct {
 	Sentence string
 	At       time.Time
 	Received int64 // bytes taken in before it failed
+	Import   bool  `json:",omitempty"` // it was no upload but an import
 }
 
 // MemberStatus is what the receiving project made of an offered image.

@@ -37,6 +37,7 @@ type Image struct {
 	Self            string
 	File            string
 	Schema          string
+	Location        string // that its owner named; "" leaves the field locations out
 	Properties      map[string]string
 }
 
@@ -112,6 +113,14 @@ func (i Image) AppendJSON(b []byte) []byte {
 	o.text("self", i.Self)
 	o.text("file", i.File)
 	o.text("schema", i.Schema)
+	if i.Location != "" {
+		o.name("locations")
+		o.b = append(o.b, '[')
+		at := object{b: append(o.b, '{')}
+		at.text("url", i.Location)
+		at.name("metadata")
+		o.b = append(at.b, "{}}]"...)
+	}
 	names := make([]string, 0, len(i.Properties))
 	for name := range i.Properties {
 		if !isField[name] {
@@ -245,11 +254,6 @@ type ImageMemberAdd struct {
 // ImageMemberStatus is the body of PUT /v2/images/{id}/members/{member}.
 type ImageMemberStatus struct {
 	Status string `json:"status"`
-}
-
-// ImageTaskList is the answer to GET /v2/images/{id}/tasks.
-type ImageTaskList struct {
-	Tasks []json.RawMessage `json:"tasks"`
 }
 
 // ImageVersions is the list of versions that an image service speaks.

@@ -82,6 +82,9 @@ func (s *Service) newImage(p kuva.Principal, n NewImage) (*catalog.Image, error)
 		MinDisk: n.MinDisk, MinRAM: n.MinRAM, Tags: unique(n.Tags), Properties: maps.Clone(n.Properties),
 		Size: -1, VirtualSize: -1, Version: 1, CreatedAt: now, UpdatedAt: now,
 	}}
+	if err := s.checkFormats(&catalog.Image{}, img); err != nil {
+		return nil, err
+	}
 	return img, s.checkRecord(img)
 }
 

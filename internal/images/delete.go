@@ -50,6 +50,9 @@ func (s *Service) erase(ctx context.Context, tx *catalog.Tx, now *catalog.Image)
 	if err := catalog.AddUse(ctx, tx, now.Owner, freed); err != nil {
 		return err
 	}
+	if err := s.dropAside(ctx, tx, now.ID); err != nil {
+		return err
+	}
 	if s.jobs != nil {
 		if _, err := s.jobs.CancelImage(ctx, tx, now.ID); err != nil {
 			return err

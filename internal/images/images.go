@@ -29,10 +29,12 @@ type Config struct {
 	// DefaultQuota is in force where the operator set nothing else for a
 	// project; the zero value is kuva.DefaultQuota.
 	DefaultQuota kuva.Quota
-	// DiskFormats and ContainerFormats are what the site accepts; nil takes
-	// all of the Image API.
-	DiskFormats      []string
-	ContainerFormats []string
+	// Formats are what the site accepts, ProjectFormats what single projects
+	// may have instead, by their ids.
+	Formats        Formats
+	ProjectFormats map[string]Formats
+	// Import says what content may be brought, and from where.
+	Import ImportConfig
 }
 
 // DiskFormats and ContainerFormats are the enumerations of the Image API.
@@ -58,6 +60,8 @@ type Service struct {
 	depot *depot.Depot
 	log   *slog.Logger
 	jobs  *job.Queue // from Start on
+
+	checks chan struct{} // as many places as contents may be checked at a time
 
 	mu      sync.Mutex
 	running map[string]*upload    // uploads of this process, by image
@@ -85,21 +89,12 @@ func New(cfg Config) *Service {
 	if cfg.DefaultQuota == (kuva.Quota{}) {
 		cfg.DefaultQuota = kuva.DefaultQuota
 	}
-	if cfg.DiskFormats == nil {
-		cfg.DiskFormats = DiskFormats
-	}
-	if cfg.ContainerFormats == nil {
-		cfg.ContainerFormats = ContainerFormats
-	}
+	cfg.Formats = cfg.Formats.or(Formats{DiskFormats, ContainerFormats})
 	return &Service{
 		cfg: cfg, db: cfg.DB, depot: cfg.Depot, log: cfg.Log,
+		checks:  make(chan struct{}, checksMost),
 		running: map[string]*upload{}, cards: map[string]int64{}, reads: map[string]*readCount{},
 	}
-}
-
-// Settings are what doors show of the site's configuration.
-func (s *Service) Settings() (diskFormats, containerFormats []string) {
-	return s.cfg.DiskFormats, s.cfg.ContainerFormats
 }
 
 // now is the time as records keep it: in microseconds, UTC.

@@ -9,6 +9,8 @@ import (
 	"kuva"
 	"kuva/internal/audit"
 	"kuva/internal/catalog"
+	"kuva/internal/depot"
+	"kuva/internal/job"
 	"kuva/internal/policy"
 )
 
@@ -26,14 +28,28 @@ type upload struct {
 //
 // ctx is the sender's: where it ends, so does the upload.
 func (s *Service) Ingest(ctx context.Context, p kuva.Principal, id string, src Source) (*kuva.Image, error) {
-	img, parent, err := s.mayFill(ctx, p, id, &src)
+	f := &filling{s: s, p: p, id: id, src: &src, as: kuva.StatusSaving}
+	img, parent, err := f.mayFill(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if err := s.fill(ctx, f, img, parent); err != nil {
+		return nil, err
+	}
+	if err := s.putCard(ctx, id); err != nil {
+		return nil, err
+	}
+	return &f.img.Image, nil
+}
+
+// fill feeds the sink from f's source, for the image as it was when it was
+// looked at.
+func (s *Service) fill(ctx context.Context, f *filling, img *catalog.Image, parent int64) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	id, src := f.id, f.src
 	u := &upload{cancel: cancel, interrupt: src.Interrupt}
-	f := &filling{s: s, p: p, id: id, owner: img.Owner, src: &src}
+	f.owner, f.kind = img.Owner, img
 	in := intake{
 		project: realmFor(img), parent: parent, content: src.Content, size: src.Size, algo: s.cfg.HashAlgo, digests: src.Digests,
 		begin: func(lease int64) error {
@@ -47,51 +63,49 @@ func (s *Service) Ingest(ctx context.Context, p kuva.Principal, id string, src S
 		still:  func() error { return f.still(ctx) },
 		commit: func(tx *catalog.Tx, c committed) error { return f.commit(ctx, tx, c) },
 	}
+	if err := s.takes(img); err != nil && f.as != kuva.StatusUploading {
+		return err
+	}
 	q, err := s.quotaOf(ctx, img.Owner)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if in.most = q.ImageSize; plainFormat(img.DiskFormat) && q.VirtualSize >= 0 && (in.most < 0 || q.VirtualSize < in.most) {
+	in.blocks = opens(img.DiskFormat, img.ContainerFormat)
+	if f.as != kuva.StatusUploading {
+		in.check = func(o *depot.Object) (int64, error) { return s.checkContent(ctx, img, o, q.VirtualSize) }
+	}
+	if in.most = q.ImageSize; in.blocks && plainFormat(img.DiskFormat) && q.VirtualSize >= 0 && (in.most < 0 || q.VirtualSize < in.most) {
 		in.most = q.VirtualSize
 	}
 	if in.most >= 0 && src.Size > in.most {
-		return nil, kuva.E(kuva.CodeTooLarge, "image.too_large", "limit", in.most)
+		return kuva.E(kuva.CodeTooLarge, "image.too_large", "limit", in.most)
 	}
 	f.realm = in.project
-	received, err := s.store(ctx, in)
+	f.received, err = s.store(ctx, in)
 	s.unregister(id, u)
-	if err != nil {
-		if cause := context.Cause(ctx); ctx.Err() != nil && kuva.CodeOf(cause) == kuva.CodeGone {
-			err = cause
-		}
-		err = coded(ctx, err)
-		if f.lease != 0 {
-			f.giveUp(err, received)
-		}
-		return nil, err
+	if err == nil {
+		return nil
 	}
-	if err := s.putCard(ctx, id); err != nil {
-		return nil, err
+	if cause := context.Cause(ctx); ctx.Err() != nil && kuva.CodeOf(cause) == kuva.CodeGone {
+		err = cause
 	}
-	return &f.img.Image, nil
+	err = coded(ctx, err)
+	if f.lease != 0 && f.run == nil { // what becomes of a job its queue decides
+		f.giveUp(err, f.received)
+	}
+	return err
 }
 
 // mayFill checks what can be refused before the first byte, and finds an
 // object that the content may resemble.
-func (s *Service) mayFill(ctx context.Context, p kuva.Principal, id string, src *Source) (img *catalog.Image, parent int64, err error) {
-	for _, d := range src.Digests {
+func (f *filling) mayFill(ctx context.Context) (img *catalog.Image, parent int64, err error) {
+	for _, d := range f.src.Digests {
 		if h := newHash(d.Algo); h == nil || h.Size() != len(d.Sum) {
 			return nil, 0, kuva.E(kuva.CodeInvalid, "image.bad_digest", "algo", d.Algo)
 		}
 	}
-	err = s.view(ctx, func(tx *catalog.Tx) error {
-		if img, _, err = s.see(ctx, tx, catalog.GetImage, p, id); err != nil {
-			return err
-		}
-		if err := s.allow(p, policy.UploadImage, img); err != nil {
-			return err
-		}
-		if err := s.fillable(p, img); err != nil {
+	err = f.s.view(ctx, func(tx *catalog.Tx) error {
+		if img, err = f.look(ctx, tx, catalog.GetImage); err != nil {
 			return err
 		}
 		parent, err = parentOf(ctx, tx, img)
@@ -100,13 +114,35 @@ func (s *Service) mayFill(ctx context.Context, p kuva.Principal, id string, src 
 	return img, parent, err
 }
 
-// fillable refuses images that no content can go into now.
-func (s *Service) fillable(p kuva.Principal, img *catalog.Image) error {
+// look reads the image where it can be filled in this way.
+func (f *filling) look(ctx context.Context, tx *catalog.Tx, get getImage) (*catalog.Image, error) {
+	if f.run != nil {
+		return f.claimed(ctx, tx, get)
+	}
+	img, _, err := f.s.see(ctx, tx, get, f.p, f.id)
+	if err != nil {
+		return nil, err
+	}
+	rule := policy.UploadImage
+	if f.as == kuva.StatusUploading {
+		rule = policy.ModifyImage
+	}
+	if err := f.s.allow(f.p, rule, img); err != nil {
+		return nil, err
+	}
+	return img, f.s.fillable(f.p, img, f.as)
+}
+
+// fillable refuses images that no content can go into now, as being the state
+// that they would have meanwhile.
+func (s *Service) fillable(p kuva.Principal, img *catalog.Image, as kuva.Status) error {
 	switch {
 	case img.Status != kuva.StatusQueued:
 		return kuva.E(kuva.CodeConflict, "image.not_queued", "status", img.Status)
-	case img.DiskFormat == "" || img.ContainerFormat == "":
+	case as == kuva.StatusSaving && (img.DiskFormat == "" || img.ContainerFormat == ""):
 		return kuva.E(kuva.CodeInvalid, "image.no_formats")
+	case signed(img):
+		return kuva.E(kuva.CodeInvalid, "image.signed")
 	case img.Visibility == kuva.VisibilityPublic && !s.allows(p, policy.PublicizeImage, img, nil):
 		return kuva.E(kuva.CodeForbidden, "image.public_content_admin")
 	}
@@ -161,7 +197,8 @@ func (s *Service) interrupt(id string, why error) {
 	}
 }
 
-// filling is the state of one Ingest.
+// filling is content on its way into one image: sent (saving), staged
+// (uploading) or brought by a job (importing).
 type filling struct {
 	s     *Service
 	p     kuva.Principal
@@ -169,25 +206,29 @@ type filling struct {
 	owner string
 	realm string
 	src   *Source
+	as    kuva.Status    // that the image has meanwhile
+	run   *job.Run       // where a job brings the content, else nil
+	kind  *catalog.Image // as it was looked at: the formats that the content is checked by
 	lease int64          // from begin on
 	img   *catalog.Image // from commit on
 	held  int64          // bytes reserved
 	step  int64          // to reserve next where the length is unknown
+
+	received int64 // bytes, when it has ended
 }
 
 // begin takes the image and the space, in one transaction.
 func (f *filling) begin(ctx context.Context, lease int64) error {
 	var held int64
 	err := f.s.update(ctx, func(tx *catalog.Tx) error {
-		was, _, err := f.s.see(ctx, tx, catalog.LockImage, f.p, f.id)
+		was, err := f.look(ctx, tx, catalog.LockImage)
 		if err != nil {
 			return err
 		}
-		if err := f.s.allow(f.p, policy.UploadImage, was); err != nil {
-			return err
-		}
-		if err := f.s.fillable(f.p, was); err != nil {
-			return err
+		if f.run != nil { // of the call that wanted it, or of an attempt before this one
+			if _, err := catalog.DropReservation(ctx, tx, f.id); err != nil {
+				return err
+			}
 		}
 		q, err := catalog.GetQuota(ctx, tx, was.Owner, f.s.cfg.DefaultQuota)
 		if err != nil {
@@ -207,7 +248,7 @@ func (f *filling) begin(ctx context.Context, lease int64) error {
 			return err
 		}
 		now := was.Copy()
-		now.Status, now.Lease = kuva.StatusSaving, lease
+		now.Status, now.Lease = f.as, lease
 		return catalog.UpdateImage(ctx, tx, was, now)
 	})
 	if err == nil {
@@ -268,23 +309,31 @@ func (f *filling) still(ctx context.Context) error {
 	})
 }
 
-// commit makes the object the image's content.
+// commit makes the object the image's content, or what is staged for it.
 func (f *filling) commit(ctx context.Context, tx *catalog.Tx, c committed) error {
+	if f.run != nil {
+		if err := f.run.Fence(ctx, tx); err != nil {
+			return err
+		}
+	}
 	was, err := catalog.LockImage(ctx, tx, f.id)
 	if err != nil {
 		return err
 	}
-	if was.Deleted() || was.Status != kuva.StatusSaving || was.Lease != f.lease {
+	if was.Deleted() || was.Status != f.as || was.Lease != f.lease {
 		return errLost()
+	}
+	if f.as == kuva.StatusUploading {
+		return f.commitStaged(ctx, tx, was, c)
 	}
 	now := was.Copy()
 	now.Status, now.Lease, now.LastFailure = kuva.StatusActive, 0, nil
 	now.Object, now.Realm, now.Size = c.Ref, f.realm, c.Size
 	now.MD5, now.HashAlgo, now.HashValue = hex.EncodeToString(c.md5[:]), f.s.cfg.HashAlgo, hex.EncodeToString(c.hash)
-	now.VirtualSize = -1
-	if plainFormat(now.DiskFormat) {
-		now.VirtualSize = c.Size
+	if f.kind.DiskFormat != was.DiskFormat || f.kind.ContainerFormat != was.ContainerFormat {
+		return kuva.E(kuva.CodeConflict, "image.format_changed")
 	}
+	now.VirtualSize = c.virtual
 	now.Origin = f.origin(now)
 	now.UpdatedAt = f.s.now()
 	now.Version++
@@ -300,6 +349,9 @@ func (f *filling) commit(ctx context.Context, tx *catalog.Tx, c committed) error
 	}
 	if err := f.s.settleRealm(ctx, tx, f.p, now); err != nil {
 		return err
+	}
+	if f.run != nil {
+		return f.commitImport(ctx, tx)
 	}
 	return f.s.audit(ctx, tx, f.p, "image.upload", f.id, audit.OK, nil)
 }

@@ -61,6 +61,7 @@ func (s *Service) tend(ctx context.Context) {
 		{"note cards and reads", s.flush},
 		{"end failed uploads", s.finish},
 		{"recover uploads", s.Recover},
+		{"end imports", s.endImports},
 		{"write cards", s.sweepCards},
 	} {
 		if err := work.do(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, depot.ErrReadOnly) {

@@ -48,12 +48,15 @@ func (s *Service) Handlers() []job.Handler {
 		{Kind: jobMove, Run: s.move, Limit: 1},
 		{Kind: jobUsage, Run: s.countUsage, Limit: 1, Every: usageEvery},
 		{Kind: jobCollect, Run: s.collect, Limit: 1},
+		{Kind: jobImport, Run: s.bring, Limit: importLimit, MaxAttempts: importAttempts},
+		{Kind: jobLocation, Run: s.bring, Limit: importLimit, MaxAttempts: importAttempts},
+		{Kind: jobOutgrown, Run: s.dropOutgrown, Limit: 1, Every: outgrownEvery},
 	}
 }
 
 // move writes an image's content anew in the realm that it belongs in and lets
-// the image point there. Readers of the old object finish: the collector takes
-// its time.
+// the image point there. Readers of the old object finish: it is kept for them
+// for a while.
 func (s *Service) move(ctx context.Context, run *job.Run) error {
 	var img *catalog.Image
 	err := s.view(ctx, func(tx *catalog.Tx) (err error) {
@@ -80,7 +83,7 @@ func (s *Service) move(ctx context.Context, run *job.Run) error {
 	}
 	_, err = s.store(ctx, intake{
 		project: target, content: &progress{content, run, 0, obj.Size()}, size: obj.Size(), most: -1, algo: img.HashAlgo,
-		digests: []Digest{{Algo: img.HashAlgo, Sum: hash}},
+		digests: []Digest{{Algo: img.HashAlgo, Sum: hash}}, blocks: opens(img.DiskFormat, img.ContainerFormat),
 		begin:   func(int64) error { return nil },
 		room:    func(int64) (int64, error) { return obj.Size(), nil }, // paid for already
 		still:   func() error { return nil },                           // the job ends with its image
@@ -98,6 +101,9 @@ func (s *Service) move(ctx context.Context, run *job.Run) error {
 			now := was.Copy()
 			now.Object, now.Realm = c.Ref, target
 			now.Version++
+			if err := s.outgrow(ctx, tx, was); err != nil {
+				return err
+			}
 			if err := catalog.UpdateImage(ctx, tx, was, now); err != nil {
 				return err
 			}
@@ -134,6 +140,6 @@ type progress struct {
 func (r *progress) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
 	r.done += int64(n)
-	r.run.Progress(r.done, r.size)
+	r.run.Progress(r.done, max(r.size, 0))
 	return n, err
 }

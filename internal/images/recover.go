@@ -39,7 +39,7 @@ func (s *Service) Recover(ctx context.Context) error {
 func (s *Service) recoverOne(ctx context.Context, id string) error {
 	return s.db.Update(ctx, func(tx *catalog.Tx) error {
 		was, err := catalog.LockImage(ctx, tx, id)
-		if err != nil || was.Lease == 0 {
+		if err != nil || was.Lease == 0 || was.Status == kuva.StatusImporting { // a job's: it goes on elsewhere
 			return err
 		}
 		alive, err := s.depot.LeaseAlive(ctx, tx, was.Lease)
@@ -59,13 +59,17 @@ func (s *Service) backToQueued(ctx context.Context, tx *catalog.Tx, p kuva.Princ
 	now := was.Copy()
 	now.Status, now.Lease = kuva.StatusQueued, 0
 	now.LastFailure = failure(why, s.now(), received)
+	action := "image.upload"
+	if was.Status == kuva.StatusImporting {
+		now.LastFailure.Import, action = true, "image.import"
+	}
 	if err := catalog.UpdateImage(ctx, tx, was, now); err != nil {
 		return err
 	}
 	if _, err := catalog.DropReservation(ctx, tx, was.ID); err != nil {
 		return err
 	}
-	return s.audit(ctx, tx, p, "image.upload", was.ID, string(now.LastFailure.Code), nil)
+	return s.audit(ctx, tx, p, action, was.ID, string(now.LastFailure.Code), nil)
 }
 
 // sentence is what people are told of an error; what has no code stays ours.

@@ -70,12 +70,6 @@ func (s *Service) checkRecord(img *catalog.Image) error {
 	if !img.Visibility.Valid() {
 		return kuva.E(kuva.CodeInvalid, "image.bad_visibility")
 	}
-	if img.DiskFormat != "" && !slices.Contains(s.cfg.DiskFormats, img.DiskFormat) {
-		return kuva.E(kuva.CodeInvalid, "image.bad_format", "what", "disk_format", "list", strings.Join(s.cfg.DiskFormats, ", "))
-	}
-	if img.ContainerFormat != "" && !slices.Contains(s.cfg.ContainerFormats, img.ContainerFormat) {
-		return kuva.E(kuva.CodeInvalid, "image.bad_format", "what", "container_format", "list", strings.Join(s.cfg.ContainerFormats, ", "))
-	}
 	const most = 1<<31 - 1
 	if img.MinDisk < 0 || img.MinDisk > most || img.MinRAM < 0 || img.MinRAM > most {
 		return kuva.E(kuva.CodeInvalid, "image.bad_minimum", "limit", most)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kuva"
+	"kuva/chunk"
 	"kuva/internal/catalog"
 	"kuva/internal/depot"
 )
@@ -31,6 +32,13 @@ type intake struct {
 	room func(need int64) (reserved int64, err error)
 	// still is called every few seconds and ends the intake by its error.
 	still func() error
+	// blocks tells that the content is the file of a disk, which is cut so that
+	// the same disk in other formats shares its chunks.
+	blocks bool
+	// check looks at the whole content before it becomes an image's, and
+	// returns the size of the disk in it, -1 where that is not known. Its error
+	// drops the content. Nil checks nothing.
+	check func(o *depot.Object) (virtual int64, err error)
 	// commit makes the object an image's content, in the transaction that
 	// makes it exist. It may be called more than once.
 	commit func(tx *catalog.Tx, c committed) error
@@ -39,8 +47,9 @@ type intake struct {
 // committed is what commit is told of the new object.
 type committed struct {
 	depot.ObjectInfo
-	md5  [16]byte
-	hash []byte
+	md5     [16]byte
+	hash    []byte
+	virtual int64 // size of the disk, -1 while unknown
 }
 
 // stillEvery is how often an upload that receives bytes looks whether its
@@ -76,10 +85,17 @@ func (s *Service) store(ctx context.Context, in intake) (received int64, err err
 			return received, kuva.E(kuva.CodeDigest, "image.digest_mismatch", "algo", x.Algo)
 		}
 	}
-	// Where content is to be looked at before it becomes an image's, it is
-	// looked at here: it is in the depot, nothing points at it, and an error
-	// drops it.
-	c := committed{md5: [16]byte(d.sum("md5")), hash: d.sum(in.algo)}
+	c := committed{md5: [16]byte(d.sum("md5")), hash: d.sum(in.algo), virtual: -1}
+	if in.check != nil {
+		// It is in the depot, nothing points at it, and an error drops it.
+		o, err := w.Written()
+		if err != nil {
+			return received, err
+		}
+		if c.virtual, err = in.check(o); err != nil {
+			return received, err
+		}
+	}
 	_, err = w.Commit(depot.Digests{MD5: c.md5, HashAlgo: in.algo, Hash: c.hash}, func(tx *catalog.Tx, o depot.ObjectInfo) error {
 		c.ObjectInfo = o
 		return in.commit(tx, c)
@@ -98,6 +114,8 @@ func digestAlgos(digests []Digest) []string {
 // take moves the content into the writer and the digests, within the limits.
 func (s *Service) take(ctx context.Context, in *intake, w *depot.Writer, d *digester) (received int64, err error) {
 	var reserved int64
+	var out io.Writer = w
+	var lattice *chunk.Lattice
 	looked := time.Now()
 	for {
 		if ctx.Err() != nil {
@@ -114,13 +132,20 @@ func (s *Service) take(ctx context.Context, in *intake, w *depot.Writer, d *dige
 		var readErr error
 		b.n, readErr = fill(in.content, b.buf[:want])
 		received += int64(b.n)
-		err := in.keep(b, w, d, received, &reserved)
+		if in.blocks && lattice == nil {
+			lattice = latticeFor(b.buf[:b.n], w)
+			out = lattice
+		}
+		err := in.keep(b, out, d, received, &reserved)
 		b.done()
 		if err != nil {
 			return received, err
 		}
 		if readErr != nil {
-			return received, in.ended(ctx, received, readErr)
+			if err := in.ended(ctx, received, readErr); err != nil || lattice == nil {
+				return received, err
+			}
+			return received, lattice.Flush()
 		}
 		if time.Since(looked) >= stillEvery {
 			looked = time.Now()
@@ -132,7 +157,7 @@ func (s *Service) take(ctx context.Context, in *intake, w *depot.Writer, d *dige
 }
 
 // keep checks the limits with a piece that arrived, then stores it.
-func (in *intake) keep(b *piece, w *depot.Writer, d *digester, received int64, reserved *int64) (err error) {
+func (in *intake) keep(b *piece, w io.Writer, d *digester, received int64, reserved *int64) (err error) {
 	if in.size >= 0 && received > in.size {
 		return kuva.E(kuva.CodeInvalid, "image.longer", "size", in.size)
 	}

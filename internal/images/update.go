@@ -211,6 +211,9 @@ func (s *Service) checkUpdate(ctx context.Context, tx *catalog.Tx, p kuva.Princi
 	if err := s.checkRecord(now); err != nil {
 		return err
 	}
+	if err := s.checkFormats(was, now); err != nil {
+		return err
+	}
 	q, err := catalog.GetQuota(ctx, tx, now.Owner, s.cfg.DefaultQuota)
 	if err != nil {
 		return err

@@ -24,6 +24,14 @@ const (
 	Deactivate          Rule = "deactivate"
 	Reactivate          Rule = "reactivate"
 
+	Tasks         Rule = "tasks_api_access"
+	AddLocation   Rule = "add_image_location"
+	FetchLocation Rule = "fetch_image_location"
+	OfferMove     Rule = "kuva:move.offer"
+	GetMove       Rule = "kuva:move.get"
+	AcceptMove    Rule = "kuva:move.accept"
+	EndMove       Rule = "kuva:move.end"
+
 	GetMembers   Rule = "get_members"
 	GetMember    Rule = "get_member"
 	AddMember    Rule = "add_member"
@@ -70,8 +78,11 @@ var Table = []Entry{
 	// told that there is no such image.
 	{GetImages, "@", []string{"GET /v2/images"}},
 	{GetImage, "rule:sees", []string{"GET /v2/images/{id}", "GET /v2/images/{id}/tasks", "GET /kuva/v1/images/{id}"}},
-	{AddImage, "rule:owner_member", []string{"POST /v2/images"}},
-	{ModifyImage, "rule:owner_member", []string{"PATCH /v2/images/{id}", "PUT /v2/images/{id}/tags/{tag}", "DELETE /v2/images/{id}/tags/{tag}"}},
+	{AddImage, "rule:owner_member", []string{"POST /v2/images", "POST /kuva/v1/images/{id}/copy"}},
+	{ModifyImage, "rule:owner_member", []string{
+		"PATCH /v2/images/{id}", "PUT /v2/images/{id}/tags/{tag}", "DELETE /v2/images/{id}/tags/{tag}",
+		"PUT /v2/images/{id}/stage", "POST /v2/images/{id}/import",
+	}},
 	{DeleteImage, "rule:owner_member", []string{"DELETE /v2/images/{id}"}},
 	{PublicizeImage, "rule:context_is_admin", []string{"POST /v2/images", "PATCH /v2/images/{id}", "PUT /v2/images/{id}/file"}},
 	{CommunitizeImage, "rule:owner_member", []string{"POST /v2/images", "PATCH /v2/images/{id}"}},
@@ -80,10 +91,16 @@ var Table = []Entry{
 
 	// Content.
 	{UploadImage, "rule:owner_member", []string{"PUT /v2/images/{id}/file"}},
-	{DownloadImage, "rule:sees", []string{"GET /v2/images/{id}/file"}},
+	{DownloadImage, "rule:sees", []string{"GET /v2/images/{id}/file", "POST /kuva/v1/images/{id}/copy"}},
 	{DownloadDeactivated, "rule:context_is_admin", []string{"GET /v2/images/{id}/file"}},
 	{Deactivate, "rule:owner_member", []string{"POST /v2/images/{id}/actions/deactivate"}},
 	{Reactivate, "rule:owner_member", []string{"POST /v2/images/{id}/actions/reactivate"}},
+
+	// Imports. The tasks of all projects are for administrators; those of one
+	// image are its owner's.
+	{Tasks, "rule:context_is_admin", []string{"GET /v2/tasks", "POST /v2/tasks", "GET /v2/tasks/{id}"}},
+	{AddLocation, "rule:owner_member", []string{"POST /v2/images/{id}/locations", "PATCH /v2/images/{id}"}},
+	{FetchLocation, "role:service", []string{"GET /v2/images/{id}/locations"}},
 
 	// Image members. Who sees a list of members sees itself in it, the owner
 	// sees all.
@@ -93,7 +110,12 @@ var Table = []Entry{
 	{ModifyMember, "rule:context_is_admin or (role:member and project_id:%(member_id)s)", []string{"PUT /v2/images/{id}/members/{member}"}},
 	{DeleteMember, "rule:owner_member", []string{"DELETE /v2/images/{id}/members/{member}"}},
 
-	// What OpenStack has no words for.
+	// What OpenStack has no words for. The member of an offer is the project
+	// that it is made to.
+	{OfferMove, "rule:owner_member", []string{"POST /kuva/v1/images/{id}/move"}},
+	{GetMove, "rule:owner or project_id:%(member_id)s", []string{"GET /kuva/v1/images/{id}/move", "GET /kuva/v1/moves"}},
+	{AcceptMove, "rule:context_is_admin or (role:member and project_id:%(member_id)s)", []string{"POST /kuva/v1/images/{id}/move/accept"}},
+	{EndMove, "rule:owner_member or (role:member and project_id:%(member_id)s)", []string{"DELETE /kuva/v1/images/{id}/move"}},
 	{ListJobs, "rule:owner", []string{"GET /kuva/v1/jobs"}},
 	{GetJob, "rule:owner", []string{"GET /kuva/v1/jobs/{id}"}},
 	{CancelJob, "rule:owner_member", []string{"DELETE /kuva/v1/jobs/{id}", "POST /kuva/v1/jobs/{id}/cancel"}},
@@ -101,7 +123,7 @@ var Table = []Entry{
 	{GetActivity, "rule:owner", []string{"GET /kuva/v1/images/{id}/activity"}},
 	{GetCost, "rule:owner", []string{"GET /kuva/v1/images/{id}"}},
 	{GetUsage, "rule:owner", []string{"GET /kuva/v1/usage"}},
-	{GetQuota, "rule:owner", []string{"GET /kuva/v1/quota"}},
+	{GetQuota, "rule:owner", []string{"GET /kuva/v1/quota", "GET /v2/info/usage"}},
 	{SetQuota, "rule:context_is_admin", []string{"PUT /kuva/v1/quota"}},
 	{GetDepot, "rule:context_is_admin", []string{"GET /kuva/v1/depot"}},
 	{Collect, "rule:context_is_admin", []string{"POST /kuva/v1/depot/collect"}},
@@ -154,4 +176,5 @@ var NoToken = []string{
 // everybody the same.
 var AnyToken = []string{
 	"GET /v2/schemas/image", "GET /v2/schemas/images", "GET /v2/schemas/member", "GET /v2/schemas/members",
+	"GET /v2/schemas/task", "GET /v2/schemas/tasks", "GET /v2/info/import", "GET /v2/info/stores", "GET /v2/info/stores/detail",
 }

@@ -116,7 +116,23 @@ func (h *handler) table() map[string]action {
 		"PUT /v2/images/{id}/file": h.upload,
 		"GET /v2/images/{id}/file": noBody(h.download),
 
-		"GET /v2/images/{id}/tasks":               noBody(h.tasks),
+		"PUT /v2/images/{id}/stage":      h.stage,
+		"POST /v2/images/{id}/import":    h.importImage,
+		"GET /v2/images/{id}/locations":  noBody(h.locations),
+		"POST /v2/images/{id}/locations": h.addLocation,
+
+		"GET /v2/info/import":        noBody(h.importInfo),
+		"GET /v2/info/stores":        noBody(oneStore),
+		"GET /v2/info/stores/detail": noBody(oneStore),
+		"GET /v2/info/usage":         noBody(h.usage),
+
+		"GET /v2/tasks":         noBody(h.tasks),
+		"POST /v2/tasks":        h.createTask,
+		"GET /v2/tasks/{id}":    noBody(h.task),
+		"GET /v2/schemas/task":  noBody(h.schema(taskSchema)),
+		"GET /v2/schemas/tasks": noBody(h.schema(tasksSchema)),
+
+		"GET /v2/images/{id}/tasks":               noBody(h.imageTasks),
 		"POST /v2/images/{id}/actions/deactivate": noBody(h.deactivate),
 		"POST /v2/images/{id}/actions/reactivate": noBody(h.reactivate),
 		"PUT /v2/images/{id}/tags/{tag}":          noBody(h.addTag),

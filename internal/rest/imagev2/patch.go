@@ -32,19 +32,16 @@ type change struct {
 	strict bool
 }
 
-// readPatch reads the body of a PATCH in the dialect that its Content-Type
-// names.
-func readPatch(w http.ResponseWriter, r *http.Request) ([]change, error) {
+// readPatch reads the body of a PATCH and says in which dialect it is by its
+// Content-Type.
+func readPatch(w http.ResponseWriter, r *http.Request) (body []byte, draft4 bool, err error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != patchDraft4 && media != patch21 {
 		w.Header().Set("Accept-Patch", acceptPatch)
-		return nil, kuva.E(kuva.CodeUnsupported, "imagev2.patch_type", "types", acceptPatch)
+		return nil, false, kuva.E(kuva.CodeUnsupported, "imagev2.patch_type", "types", acceptPatch)
 	}
-	body, err := rest.ReadBody(r)
-	if err != nil {
-		return nil, err
-	}
-	return decodePatch(body, media == patchDraft4)
+	body, err = rest.ReadBody(r)
+	return body, media == patchDraft4, err
 }
 
 // decodePatch takes a patch document apart. Its errors are those of the

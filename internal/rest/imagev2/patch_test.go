@@ -137,7 +137,7 @@ func TestPatchMediaType(t *testing.T) {
 		r := httptest.NewRequest("PATCH", "/", strings.NewReader("[]"))
 		r.Header.Set("Content-Type", media)
 		w := httptest.NewRecorder()
-		_, err := readPatch(w, r)
+		_, _, err := readPatch(w, r)
 		if ok != (err == nil) || !ok && kuva.CodeOf(err) != kuva.CodeUnsupported {
 			t.Errorf("%q: %v", media, err)
 		}

@@ -1,10 +1,9 @@
 package imagev2
 
 import (
-	"encoding/json"
 	"net/http"
 
-	"kuva/api"
+	"kuva"
 	"kuva/internal/rest"
 )
 
@@ -14,17 +13,17 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rest.WriteJSON(w, http.StatusOK, view(p, img))
-	return nil
+	return h.answer(w, r, http.StatusOK, img)
 }
 
-// tasks lists the imports of an image. There are none: content comes in by
-// PUT alone.
-func (h *handler) tasks(w http.ResponseWriter, r *http.Request) error {
+// answer shows one image, to its owner with the location that it named.
+func (h *handler) answer(w http.ResponseWriter, r *http.Request, status int, img *kuva.Image) error {
 	ctx, p := h.who(r)
-	if _, err := h.images.Show(ctx, p, r.PathValue("id")); err != nil {
+	out := view(p, img)
+	var err error
+	if out.Location, err = h.images.LocationOf(ctx, p, img); err != nil {
 		return err
 	}
-	rest.WriteJSON(w, http.StatusOK, api.ImageTaskList{Tasks: []json.RawMessage{}})
+	rest.WriteJSON(w, status, out)
 	return nil
 }

@@ -4,11 +4,19 @@ import (
 	"net/http"
 
 	"kuva/internal/images"
-	"kuva/internal/rest"
 )
 
 func (h *handler) patch(w http.ResponseWriter, r *http.Request) error {
-	changes, err := readPatch(w, r)
+	body, draft4, err := readPatch(w, r)
+	if err != nil {
+		return err
+	}
+	if h.images.Locations() {
+		if at, ok, err := locationPatch(body, draft4); ok || err != nil {
+			return h.patchLocation(w, r, at, err)
+		}
+	}
+	changes, err := decodePatch(body, draft4)
 	if err != nil {
 		return err
 	}
@@ -17,8 +25,7 @@ func (h *handler) patch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rest.WriteJSON(w, http.StatusOK, view(p, img))
-	return nil
+	return h.answer(w, r, http.StatusOK, img)
 }
 
 func operations(changes []change) []images.Change {

@@ -1,6 +1,7 @@
 package imagev2
 
 import (
+	"context"
 	"io"
 	"mime"
 	"net/http"
@@ -10,33 +11,18 @@ import (
 
 	"kuva"
 	"kuva/internal/images"
-	"kuva/internal/rest"
 )
 
 // headerSize announces the length of an upload whose Content-Length is not
 // known.
 const headerSize = "X-Openstack-Image-Size"
 
-// upload fills an image with the bytes of the body. Nothing is read before
-// the use case wants the first byte, so that a caller who sent
-// Expect: 100-continue learns of a refusal before it sends anything. Any
-// refusal closes the connection: the rest of the body is not worth waiting
-// for.
+// upload fills an image with the bytes of the body.
 func (h *handler) upload(w http.ResponseWriter, r *http.Request) error {
-	src, err := source(r)
-	if err == nil {
-		body := newStalling(rest.GuardedBody(r), http.NewResponseController(w), h.stall)
-		src.Content, src.Interrupt = body, body.interrupt
-		ctx, p := h.who(r)
-		_, err = h.images.Ingest(ctx, p, r.PathValue("id"), src)
-		body.release()
-	}
-	if err != nil {
-		hangUp(w, r)
+	return h.send(w, r, func(ctx context.Context, p kuva.Principal, src images.Source) error {
+		_, err := h.images.Ingest(ctx, p, r.PathValue("id"), src)
 		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	})
 }
 
 // source reads what the headers say of the content.

@@ -17,6 +17,13 @@ const (
 	// that compare properties with what they set (Terraform) would try to
 	// remove it at every run.
 	propertyOrigin = "kuva_origin"
+	// Clients wait for an import by these, which hold names of stores: those
+	// that content is on its way to, and those that it did not get to. They are
+	// there while an import goes on and after one that failed.
+	propertyImporting    = "os_glance_importing_to_stores"
+	propertyFailedImport = "os_glance_failed_import"
+	// theStore is the name of the one store.
+	theStore = "default"
 )
 
 // view is an image as p sees it.
@@ -36,6 +43,12 @@ func properties(p kuva.Principal, img *kuva.Image) map[string]string {
 	facts := map[string]string{}
 	if img.LastFailure != nil && (p.Admin || img.Owner != "" && img.Owner == p.ProjectID) {
 		facts[propertyLastFailure] = img.LastFailure.Sentence
+	}
+	switch {
+	case img.Status == kuva.StatusImporting:
+		facts[propertyImporting], facts[propertyFailedImport] = theStore, ""
+	case img.LastFailure != nil && img.LastFailure.Import:
+		facts[propertyImporting], facts[propertyFailedImport] = "", theStore
 	}
 	if img.Origin == kuva.OriginSnapshot || img.Origin == kuva.OriginCopied {
 		facts[propertyOrigin] = string(img.Origin)

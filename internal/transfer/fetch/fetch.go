@@ -17,6 +17,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -160,5 +161,8 @@ type Info struct {
 // failed is the one error for everything that goes wrong out there.
 func failed(why error) error { return kuva.E(kuva.CodeInvalid, "fetch.failed").Because(why) }
 
-// broken is the one error for content that ended before it was whole.
-func broken(why error) error { return kuva.E(kuva.CodeUnavailable, "fetch.broken").Because(why) }
+// broken is the one error for content that ended before it was whole. Its
+// cause is text alone: nobody is to take it for an end of file of its own.
+func broken(why error) error {
+	return kuva.E(kuva.CodeUnavailable, "fetch.broken").Because(errors.New(why.Error()))
+}
