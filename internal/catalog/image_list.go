@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -76,8 +77,11 @@ type TimeFilter struct {
 // What v sees is a union of disjoint sets: its own images, public ones,
 // community ones, those shared with it. Each is read from its own index in the
 // order asked for, from the marker on and no further than a page, so the cost
-// does not grow with the table. Sort keys other than created_at and name, and
-// filters that few images pass, read more.
+// does not grow with the table. Where a filter lets few images pass, these are
+// found by the filter's index and sorted. Sorting by several keys sorts all
+// images that are equal in the first one; filters without an index of their
+// own (protected, virtual_size, min_ram, min_disk) and orders of what is shared
+// with a project other than by age read more than a page.
 func ListImages(ctx context.Context, tx *Tx, v Viewer, q ImageQuery) ([]*Image, error) {
 	if err := q.check(); err != nil {
 		return nil, err
@@ -99,12 +103,9 @@ func ListImages(ctx context.Context, tx *Tx, v Viewer, q ImageQuery) ([]*Image, 
 	if q.Limit <= 0 {
 		return nil, nil
 	}
-	if none, err := l.rareTag(ctx, tx); err != nil || none {
+	text, err := l.build(ctx, tx, v)
+	if err != nil || text == "" {
 		return nil, err
-	}
-	text := l.build(v)
-	if text == "" {
-		return nil, nil
 	}
 	rows, err := tx.Query(ctx, text, l.args...)
 	if err != nil {
@@ -182,50 +183,36 @@ func fullOrder(keys []ImageSort) []ImageSort {
 type lister struct {
 	query ImageQuery
 	order []ImageSort
-	after *Image   // the marker's row
-	ids   []string // all images that have a rare tag, nil if no tag is rare
-	args  []any
+	after *Image // the marker's row
+	conds []condition
+	binds
 }
 
-func (l *lister) arg(v any) string {
-	l.args = append(l.args, v)
-	return "$" + strconv.Itoa(len(l.args))
-}
-
-// in is a condition "column is one of values".
-func (l *lister) in(column string, values []string) string {
-	if len(values) == 1 {
-		return column + " = " + l.arg(values[0])
-	}
-	marks := make([]string, len(values))
-	for i, v := range values {
-		marks[i] = l.arg(v)
-	}
-	return column + " IN (" + strings.Join(marks, ", ") + ")"
-}
-
-// A tag that fewer images have than this (the LIMIT below) is looked up first: going through all images
-// in order until a page of them is found could mean the whole table.
-const rareTag = 200
-
-func (l *lister) rareTag(ctx context.Context, tx *Tx) (none bool, err error) {
-	for _, tag := range l.query.Tags {
-		ids, err := imageIDs(ctx, tx, `SELECT image FROM image_tag WHERE tag = $1 LIMIT 200`, tag)
-		if err != nil {
-			return false, err
-		}
-		if len(ids) < rareTag {
-			l.ids = ids
-			return len(ids) == 0, nil
-		}
-	}
-	return false, nil
-}
-
-// branch is one of the disjoint sets that make up a list.
+// branch is one of the disjoint sets that make up a list: the images of one
+// visibility, and of one owner where that is set.
 type branch struct {
-	where  string
-	member bool // the set is what is shared with the viewer
+	visibility string
+	owner      string
+	shared     bool // with the viewer
+}
+
+// where is the branch as conditions on a table, by its prefix.
+func (b branch) where(to *binds, prefix string) string {
+	text := prefix + "visibility = '" + b.visibility + "'"
+	if b.owner != "" {
+		text += " AND " + prefix + "owner = " + to.arg(b.owner)
+	}
+	return text
+}
+
+// whereByID is where on i, written so that no index serves it but that of the
+// id: SQLite would go through the branch for each id.
+func (b branch) whereByID(to *binds) string {
+	text := "(i.visibility || '') = '" + b.visibility + "'"
+	if b.owner != "" {
+		text += " AND (i.owner || '') = " + to.arg(b.owner)
+	}
+	return text
 }
 
 // visibilities in the order of the branches.
@@ -239,27 +226,24 @@ func (l *lister) branches(v Viewer) []branch {
 	q := &l.query
 	of := func(which ...string) (out []branch) {
 		for _, w := range which {
-			out = append(out, branch{where: "i.visibility = '" + w + "'"})
+			out = append(out, branch{visibility: w, owner: q.Owner})
 		}
 		return out
 	}
 	own := func(which ...string) []branch {
-		if v.Project == "" {
+		if v.Project == "" || q.Owner != "" && q.Owner != v.Project {
 			return nil
 		}
-		out, me := of(which...), l.arg(v.Project)
+		out := of(which...)
 		for i := range out {
-			out[i].where += " AND i.owner = " + me
+			out[i].owner = v.Project
 		}
 		return out
 	}
 	if v.Admin {
 		switch q.Visibility {
 		case "all":
-			if q.Owner != "" { // of one owner: its index, not that of all images
-				return of(visibilities...)
-			}
-			return []branch{{where: "0 = 0"}}
+			return of(visibilities...)
 		case "":
 			return append(of("public", "shared", "private"), own("community")...)
 		}
@@ -269,16 +253,7 @@ func (l *lister) branches(v Viewer) []branch {
 		if v.Project == "" {
 			return nil
 		}
-		me := l.arg(v.Project)
-		b := branch{member: true, where: "m.project = " + me + " AND i.visibility = 'shared' AND i.owner <> " + me}
-		switch status := q.MemberStatus; status {
-		case "all":
-		case "":
-			b.where += " AND m.status = 'accepted'"
-		default:
-			b.where += " AND m.status = " + l.arg(status)
-		}
-		return []branch{b}
+		return []branch{{visibility: "shared", owner: q.Owner, shared: true}}
 	}
 	switch q.Visibility {
 	case "":
@@ -293,58 +268,102 @@ func (l *lister) branches(v Viewer) []branch {
 	return of(q.Visibility)
 }
 
-// build returns the statement, "" where no image can be seen.
-func (l *lister) build(v Viewer) string {
+// build returns the statement, "" where no image can pass.
+func (l *lister) build(ctx context.Context, tx *Tx, v Viewer) (string, error) {
 	branches := l.branches(v)
-	if len(branches) == 0 {
-		return ""
+	l.filters()
+	found, none, err := l.rare(ctx, tx)
+	if err != nil || none {
+		return "", err
 	}
-	filters := l.filters()
-	limit := l.limit()
 	var parts []string
-	for n, b := range branches {
-		from := "image i"
-		created := "i.created_at"
-		id := "i.id"
-		if b.member {
-			// CROSS JOIN keeps SQLite from turning the order round; PostgreSQL
-			// decides by its statistics.
-			from, created, id = "image_member m CROSS JOIN image i", "m.image_created_at", "m.image"
-			b.where += " AND i.id = m.image"
-		}
-		column := func(key string) string {
-			switch key {
-			case "created_at":
-				return created
-			case "id":
-				return id
+	for _, b := range branches {
+		how := found
+		if how.ids == "" && !b.shared {
+			if how, none, err = l.lead(ctx, tx, b); err != nil {
+				return "", err
 			}
-			return "i." + key
+			if none {
+				continue
+			}
 		}
-		selects, orders := make([]string, len(l.order)), make([]string, len(l.order))
-		for k, o := range l.order {
-			selects[k] = column(o.Key) + " AS k" + strconv.Itoa(k)
-			orders[k] = column(o.Key) + direction(o)
-		}
-		part := "SELECT " + strings.Join(selects, ", ") + " FROM " + from + " WHERE i.deleted_at = 0 AND " + b.where + filters +
-			l.beyond(column) + " ORDER BY " + strings.Join(orders, ", ") + " LIMIT " + limit
-		if len(branches) > 1 {
-			part = "SELECT * FROM (" + part + ") AS b" + strconv.Itoa(n)
-		}
-		parts = append(parts, part)
+		parts = append(parts, l.part(v, b, how))
+	}
+	if len(parts) == 0 {
+		return "", nil
 	}
 	outer := make([]string, len(l.order))
 	for k, o := range l.order {
 		outer[k] = "k" + strconv.Itoa(k) + direction(o)
 	}
-	keys := strings.Join(parts, " UNION ALL ")
 	by := " ORDER BY " + strings.Join(outer, ", ")
-	if len(branches) > 1 {
-		keys += by + " LIMIT " + limit
+	pages := parts[0]
+	if len(parts) > 1 {
+		for n := range parts {
+			parts[n] = "SELECT * FROM (" + parts[n] + ") AS b" + strconv.Itoa(n)
+		}
+		pages = strings.Join(parts, " UNION ALL ") + by + " LIMIT " + l.limit()
 	}
 	// The last key is the id. Only the page's own rows are read whole.
-	return "SELECT " + imageColumns + " FROM (" + keys + ") AS page CROSS JOIN image WHERE image.id = page.k" +
-		strconv.Itoa(len(l.order)-1) + by
+	return "SELECT " + imageColumns + " FROM (" + pages + ") AS page CROSS JOIN image WHERE image.id = page.k" +
+		strconv.Itoa(len(l.order)-1) + by, nil
+}
+
+// part is the page of one branch: the sort keys of its first images.
+func (l *lister) part(v Viewer, b branch, how lead) string {
+	// CROSS JOIN keeps SQLite from turning the order round; PostgreSQL decides
+	// by its statistics.
+	from, where := "image i", ""
+	created, id := "i.created_at", "i.id"
+	if b.shared {
+		from, where = "image_member m CROSS JOIN image i", "i.id = m.image AND "+l.membership(v)
+		created, id = "m.image_created_at", "m.image"
+	}
+	if how.ids != "" {
+		from, where = "("+how.ids+") AS d CROSS JOIN image i", "i.id = d.id AND "
+		if b.shared {
+			from, where = from+" CROSS JOIN image_member m", where+"m.image = d.id AND "+l.membership(v)
+		}
+	}
+	column := func(key string) string {
+		switch key {
+		case "created_at":
+			return created
+		case "id":
+			return id
+		}
+		return "i." + key
+	}
+	selects, orders := make([]string, len(l.order)), make([]string, len(l.order))
+	for k, o := range l.order {
+		selects[k] = column(o.Key) + " AS k" + strconv.Itoa(k)
+		orders[k] = column(o.Key) + direction(o)
+	}
+	if how.ids != "" {
+		where += b.whereByID(&l.binds) + " AND i.deleted_at = 0 AND (i.hidden = " + l.arg(l.query.Hidden) + ") = (0 = 0)"
+	} else {
+		where += b.where(&l.binds, "i.") + " AND i.deleted_at = 0 AND i.hidden = " + l.arg(l.query.Hidden)
+	}
+	for _, c := range l.conds {
+		where += " AND " + c.on(&l.binds, "i.", c.column == how.column)
+	}
+	return "SELECT " + strings.Join(selects, ", ") + " FROM " + from + " WHERE " + where +
+		l.beyond(column) + " ORDER BY " + strings.Join(orders, ", ") + " LIMIT " + l.limit()
+}
+
+// membership is the condition that an image is shared with the viewer, and that
+// its project said of it what is asked for.
+func (l *lister) membership(v Viewer) string {
+	me := l.arg(v.Project)
+	text := "m.project = " + me + " AND i.owner <> " + me + " AND "
+	switch status := l.query.MemberStatus; status {
+	case "all":
+	case "":
+		text += "m.status = 'accepted' AND "
+	default:
+		text += "m.status = " + l.arg(status) + " AND "
+	}
+	return text
 }
 
 // limit is a number that stands in the statement itself: SQLite compiles a
@@ -366,16 +385,24 @@ func direction(o ImageSort) string {
 	return ""
 }
 
+// straight reports whether one index has the whole order.
+func (l *lister) straight() bool {
+	for _, o := range l.order {
+		if o.Desc != l.order[0].Desc {
+			return false
+		}
+	}
+	return len(l.order) < 3 || len(l.order) == 3 && l.order[1].Key == "created_at"
+}
+
 // beyond is the condition "after the marker in this order".
 func (l *lister) beyond(column func(string) string) string {
-	if l.after == nil {
-		return ""
-	}
-	same := true
 	columns, values := make([]string, len(l.order)), make([]string, len(l.order))
 	for k, o := range l.order {
-		columns[k], values[k] = column(o.Key), l.arg(sortValue(l.after, o.Key))
-		same = same && o.Desc == l.order[0].Desc
+		columns[k] = column(o.Key)
+		if l.after != nil {
+			values[k] = l.arg(sortValue(l.after, o.Key))
+		}
 	}
 	op := func(o ImageSort) string {
 		if o.Desc {
@@ -383,10 +410,19 @@ func (l *lister) beyond(column func(string) string) string {
 		}
 		return " > "
 	}
-	if same { // both engines go straight to this place of an index
+	if l.straight() {
+		if l.after == nil {
+			return ""
+		}
+		// Both engines go straight to this place of an index.
 		return " AND (" + strings.Join(columns, ", ") + ")" + op(l.order[0]) + "(" + strings.Join(values, ", ") + ")"
 	}
-	var either []string
+	// Of several keys the first has an index, which this makes the engines use;
+	// what is equal there they sort.
+	if l.after == nil {
+		return " AND " + columns[0] + " >= " + l.arg(least(l.order[0].Key))
+	}
+	either := make([]string, 0, len(l.order))
 	for k, o := range l.order {
 		both := make([]string, 0, k+1)
 		for j := range k {
@@ -395,7 +431,15 @@ func (l *lister) beyond(column func(string) string) string {
 		both = append(both, columns[k]+op(o)+values[k])
 		either = append(either, "("+strings.Join(both, " AND ")+")")
 	}
-	return " AND (" + strings.Join(either, " OR ") + ")"
+	return " AND " + columns[0] + strings.TrimRight(op(l.order[0]), " ") + "= " + values[0] + " AND (" + strings.Join(either, " OR ") + ")"
+}
+
+// least is what no value of a key is below.
+func least(key string) any {
+	if key == "size" || key == "created_at" || key == "updated_at" {
+		return int64(math.MinInt64)
+	}
+	return ""
 }
 
 func sortValue(m *Image, key string) any {
@@ -416,82 +460,4 @@ func sortValue(m *Image, key string) any {
 		return toMicro(m.UpdatedAt)
 	}
 	return m.ID
-}
-
-// filters are the conditions that every branch has, in a fixed order so that
-// equal questions are one statement.
-func (l *lister) filters() string {
-	q := &l.query
-	var all []string
-	and := func(s string) { all = append(all, s) }
-	and("i.hidden = " + l.arg(q.Hidden))
-	for _, f := range []struct {
-		column string
-		values []string
-	}{
-		{"i.id", l.ids},
-		{"i.name", q.Name},
-		{"i.id", q.ID},
-		{"i.status", q.Status},
-		{"i.container_format", q.ContainerFormat},
-		{"i.disk_format", q.DiskFormat},
-	} {
-		if len(f.values) > 0 {
-			and(l.in(f.column, f.values))
-		}
-	}
-	for _, f := range []struct{ column, value string }{{"i.owner", q.Owner}, {"i.md5", q.Checksum}, {"i.hash_value", q.HashValue}} {
-		if f.value != "" {
-			and(f.column + " = " + l.arg(f.value))
-		}
-	}
-	if q.Protected != nil {
-		and("i.protected = " + l.arg(*q.Protected))
-	}
-	for _, f := range q.Created {
-		and(l.when("i.created_at", f))
-	}
-	for _, f := range q.Updated {
-		and(l.when("i.updated_at", f))
-	}
-	for _, key := range ImageRangeKeys {
-		if v, ok := q.Min[key]; ok {
-			and("i." + key + " >= " + l.arg(v))
-		}
-		if v, ok := q.Max[key]; ok { // what is unknown (-1) is not below anything
-			and("i." + key + " <= " + l.arg(v) + " AND i." + key + " >= 0")
-		}
-	}
-	for _, tag := range q.Tags {
-		and("EXISTS (SELECT 1 FROM image_tag t WHERE t.tag = " + l.arg(tag) + " AND t.image = i.id)")
-	}
-	names := make([]string, 0, len(q.Properties))
-	for name := range q.Properties {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		and("EXISTS (SELECT 1 FROM image_property x WHERE x.image = i.id AND x.name = " + l.arg(name) + " AND x.value = " + l.arg(q.Properties[name]) + ")")
-	}
-	return " AND " + strings.Join(all, " AND ")
-}
-
-// when compares a column of microseconds with a second.
-func (l *lister) when(column string, f TimeFilter) string {
-	from := f.At.Unix() * 1_000_000
-	to := from + 1_000_000
-	switch f.Op {
-	case "gt":
-		return column + " >= " + l.arg(to)
-	case "gte":
-		return column + " >= " + l.arg(from)
-	case "lt":
-		return column + " < " + l.arg(from)
-	case "lte":
-		return column + " < " + l.arg(to)
-	case "neq":
-		return "(" + column + " < " + l.arg(from) + " OR " + column + " >= " + l.arg(to) + ")"
-	default: // eq
-		return "(" + column + " >= " + l.arg(from) + " AND " + column + " < " + l.arg(to) + ")"
-	}
 }

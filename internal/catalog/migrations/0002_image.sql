@@ -38,14 +38,27 @@ CREATE TABLE image (
     reads            BIGINT  NOT NULL,
     recovered        BOOLEAN NOT NULL
 );
--- Lists are scans of these, from the marker on, until the page is full: one
--- pair a question (whose, which visibility, all), by age and by name.
+-- Lists are scans of these, from the marker on, until the page is full: by
+-- owner and visibility or by visibility alone, one for each sort key.
 CREATE INDEX image_owner ON image (owner, visibility, hidden, created_at, id) WHERE deleted_at = 0;
-CREATE INDEX image_owner_name ON image (owner, visibility, hidden, name, created_at, id) WHERE deleted_at = 0;
 CREATE INDEX image_visibility ON image (visibility, hidden, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_owner_name ON image (owner, visibility, hidden, name, created_at, id) WHERE deleted_at = 0;
 CREATE INDEX image_visibility_name ON image (visibility, hidden, name, created_at, id) WHERE deleted_at = 0;
-CREATE INDEX image_all ON image (hidden, created_at, id) WHERE deleted_at = 0;
-CREATE INDEX image_all_name ON image (hidden, name, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_owner_updated ON image (owner, visibility, hidden, updated_at, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_visibility_updated ON image (visibility, hidden, updated_at, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_owner_size ON image (owner, visibility, hidden, size, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_visibility_size ON image (visibility, hidden, size, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_owner_status ON image (owner, visibility, hidden, status, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_visibility_status ON image (visibility, hidden, status, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_owner_container ON image (owner, visibility, hidden, container_format, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_visibility_container ON image (visibility, hidden, container_format, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_owner_disk ON image (owner, visibility, hidden, disk_format, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_visibility_disk ON image (visibility, hidden, disk_format, created_at, id) WHERE deleted_at = 0;
+CREATE INDEX image_owner_id ON image (owner, visibility, hidden, id) WHERE deleted_at = 0;
+CREATE INDEX image_visibility_id ON image (visibility, hidden, id) WHERE deleted_at = 0;
+-- What few images have is found by these.
+CREATE INDEX image_md5 ON image (md5) WHERE deleted_at = 0 AND md5 <> '';
+CREATE INDEX image_hash_value ON image (hash_value) WHERE deleted_at = 0 AND hash_value <> '';
 CREATE INDEX image_object ON image (object) WHERE object <> 0;
 CREATE INDEX image_card ON image (id) WHERE card_version < version;
 CREATE INDEX image_lease ON image (id) WHERE lease <> 0;
@@ -63,6 +76,8 @@ CREATE TABLE image_property (
     value TEXT NOT NULL,
     PRIMARY KEY (image, name)
 );
+-- A value may be longer than an index takes.
+CREATE INDEX image_property_value ON image_property (name, substr(value, 1, 64));
 
 CREATE TABLE image_member (
     image            TEXT   NOT NULL REFERENCES image(id),
