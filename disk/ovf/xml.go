@@ -24,6 +24,7 @@ type element struct {
 	space, kind string // kind is the name; of OVF 0.9's general elements the type
 	attrs       []xml.Attr
 	text        string
+	raw         []byte // text while it is being read
 	children    []*element
 }
 
@@ -114,12 +115,13 @@ func parseXML(text []byte) (*element, error) {
 			open = append(open, e)
 		case xml.EndElement:
 			e := open[len(open)-1] // the decoder sees to it that there is one
-			e.text = strings.TrimSpace(e.text)
+			e.text, e.raw = string(bytes.TrimSpace(e.raw)), nil
 			open = open[:len(open)-1]
 		case xml.CharData:
 			switch {
 			case len(open) > 0 && len(open[len(open)-1].children) == 0:
-				open[len(open)-1].text += string(t)
+				e := open[len(open)-1]
+				e.raw = append(e.raw, t...)
 			case len(open) == 0 && len(bytes.TrimSpace(t)) > 0:
 				return nil, broken(errors.New("text outside of elements"))
 			}
