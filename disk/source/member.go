@@ -118,6 +118,9 @@ func open(ctx context.Context, a *archive.Archive, c *candidate, o Options) (dis
 		if err != nil {
 			return nil, err
 		}
+		if o.Progress != nil {
+			r = &progress{r: r, total: m.Size, f: o.Progress}
+		}
 		if limit := o.Limits.Output; limit > 0 && m.Size > limit {
 			return nil, disk.Refuse(a.Format, disk.ReasonLimit, "more than %d bytes come out", limit)
 		}
@@ -167,6 +170,7 @@ func found(ctx context.Context, a *archive.Archive, o Options) ([]candidate, err
 		return nil, disk.Refuse(a.Format, disk.ReasonLimit, "%d files to look for a disk in, the limit is %d", len(files), maxFiles)
 	}
 	var list []candidate
+	nested := ""
 	for _, m := range files {
 		v, err := look(ctx, a, m)
 		var refused *disk.Refused
@@ -186,9 +190,15 @@ func found(ctx context.Context, a *archive.Archive, o Options) ([]candidate, err
 		case v.Name == "raw" && !named && len(v.Partitions) == 0:
 			continue
 		case err == nil && v.Format == nil:
+			if slices.Contains(wrap.Names, v.Name) || v.Name == "tar" || v.Name == "zip" {
+				nested = v.Name
+			}
 			continue
 		}
 		list = append(list, candidate{Choice{Name: m.Name, Size: m.Size, Format: v.Name}, []*archive.Member{m}})
+	}
+	if len(list) == 0 && nested != "" {
+		return nil, disk.Refuse(nested, disk.ReasonNested, "no member is a disk, but one is packed once more")
 	}
 	return list, nil
 }

@@ -44,8 +44,9 @@ type Options struct {
 	// Choice is the number of the disk in an archive of several, from 1; 0
 	// lets the archive say.
 	Choice int
-	// Progress is called now and then while something is unpacked, with the
-	// bytes that were read of the packed file and its length.
+	// Progress is called now and then while something is unpacked, with how
+	// many of how many bytes are done: read of a compressed file, or unpacked
+	// of a member.
 	Progress func(done, total int64)
 }
 

@@ -194,6 +194,7 @@ func TestRefuses(t *testing.T) {
 		{"twice compressed", gz(t, gz(t, raw)), source.Options{}, disk.ReasonNested},
 		{"compressed in an archive", tarOf(t, member{"disk.raw.gz", gz(t, raw)}), source.Options{}, disk.ReasonNested},
 		{"archive in an archive", zipOf(t, zip.Store, member{"a.tar", tarOf(t, member{"disk.raw", raw})}), source.Options{}, disk.ReasonNested},
+		{"compressed beside a text", tarOf(t, member{"disk.raw.gz", gz(t, raw)}, member{"a.txt", []byte("a")}), source.Options{}, disk.ReasonNested},
 		{"no disk", tarOf(t, member{"a.txt", []byte("a")}, member{"b.txt", []byte("b")}), source.Options{}, disk.ReasonNoDisk},
 		{"output", gz(t, raw), source.Options{Limits: wrap.Limits{Output: 1 << 20}}, disk.ReasonLimit},
 		{"output of a member", zipOf(t, zip.Deflate, member{"a.raw", raw}), source.Options{Limits: wrap.Limits{Output: 1 << 20}}, disk.ReasonLimit},
