@@ -16,6 +16,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"kuva"
+	"kuva/internal/images"
 )
 
 // Config says how the service runs. Data is needed; the rest has defaults.
@@ -45,6 +46,8 @@ type Config struct {
 	CollectEvery Duration `yaml:"collect_every"`
 	// Quota is in force for projects that the operator gave no other.
 	Quota QuotaConfig `yaml:"quota"`
+	// Formats are what images may be.
+	Formats FormatsConfig `yaml:"formats"`
 	// LogFormat is text or json [text].
 	LogFormat string `yaml:"log_format"`
 }
@@ -57,6 +60,38 @@ type QuotaConfig struct {
 	ImageSize   int64 `yaml:"image_size"`
 	VirtualSize int64 `yaml:"virtual_size"`
 	Uploads     int64 `yaml:"uploads"`
+}
+
+// FormatsConfig lists the formats that are accepted, by the Image API's names.
+// What is left out is all of the Image API, for a project what holds for the
+// site.
+type FormatsConfig struct {
+	Disk      []string `yaml:"disk"`
+	Container []string `yaml:"container"`
+	// Projects have lists of their own, by their ids.
+	Projects map[string]ProjectFormatsConfig `yaml:"projects"`
+}
+
+// ProjectFormatsConfig is what one project may send.
+type ProjectFormatsConfig struct {
+	Disk      []string `yaml:"disk"`
+	Container []string `yaml:"container"`
+}
+
+func (f FormatsConfig) formats() (site images.Formats, projects map[string]images.Formats, err error) {
+	site = images.Formats{Disk: f.Disk, Container: f.Container}
+	if err := site.Check(); err != nil {
+		return site, nil, fmt.Errorf("formats: %w", err)
+	}
+	projects = map[string]images.Formats{}
+	for id, p := range f.Projects {
+		own := images.Formats{Disk: p.Disk, Container: p.Container}
+		if err := own.Check(); err != nil {
+			return site, nil, fmt.Errorf("formats of project %s: %w", id, err)
+		}
+		projects[id] = own
+	}
+	return site, projects, nil
 }
 
 func (q QuotaConfig) quota() kuva.Quota {
@@ -145,6 +180,9 @@ func (c *Config) fill() error {
 	}
 	if c.HashAlgo != "sha512" && c.HashAlgo != "sha256" {
 		return fmt.Errorf("hash_algo is %q: choose sha512 or sha256", c.HashAlgo)
+	}
+	if _, _, err := c.Formats.formats(); err != nil {
+		return err
 	}
 	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {
 		return fmt.Errorf("log_format is %q: choose text or json", c.LogFormat)

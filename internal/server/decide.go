@@ -15,7 +15,12 @@ import (
 func (s *Server) decide(ctx context.Context, node string, opt Options) (err error) {
 	s.metrics = rest.NewMetrics(s.registry)
 	s.identity = identity.New(s.db, identity.Config{TokenTTL: time.Duration(s.cfg.TokenTTL), Now: opt.Now, Log: s.log})
+	site, projects, err := s.cfg.Formats.formats()
+	if err != nil {
+		return err
+	}
 	s.images = images.New(images.Config{
+		Formats: site, ProjectFormats: projects,
 		DB: s.db, Depot: s.depot, Log: s.log, Now: opt.Now, HashAlgo: s.cfg.HashAlgo, DefaultQuota: s.cfg.Quota.quota(),
 	})
 	s.jobs, err = job.Open(job.Config{DB: s.db, Node: node, Handlers: s.images.Handlers(), Log: s.log, Now: opt.Now})
