@@ -84,9 +84,9 @@ func (s *Service) move(ctx context.Context, run *job.Run) error {
 	_, err = s.store(ctx, intake{
 		project: target, content: &progress{content, run, 0, obj.Size()}, size: obj.Size(), most: -1, algo: img.HashAlgo,
 		digests: []Digest{{Algo: img.HashAlgo, Sum: hash}}, blocks: opens(img.DiskFormat, img.ContainerFormat),
-		begin:   func(int64) error { return nil },
-		room:    func(int64) (int64, error) { return obj.Size(), nil }, // paid for already
-		still:   func() error { return nil },                           // the job ends with its image
+		begin: func(int64) error { return nil },
+		room:  func(int64) (int64, error) { return obj.Size(), nil }, // paid for already
+		still: func() error { return nil },                           // the job ends with its image
 		commit: func(tx *catalog.Tx, c committed) error {
 			if err := run.Fence(ctx, tx); err != nil {
 				return err
