@@ -84,6 +84,7 @@ work on disks in local files, of every usual format, and need no service.`,
 		return usage(fmt.Errorf("%w\nSee: %s --help", err, cmd.CommandPath()))
 	})
 	root.AddCommand(newServe(), newImage(), newDepot(), newBackup(), newRestore(), newVersion(),
-		newConvert(), newInfo(), newCheck(), newCompare(), newMap())
+		newConvert(), newInfo(), newCheck(), newCompare(), newMap(),
+		newInspect(), newLs(), newCat(), newDiff())
 	return root
 }

@@ -79,6 +79,14 @@ func New(ctx context.Context, l Limits) *Budget {
 	return &Budget{ctx: ctx, limits: l.withDefaults()}
 }
 
+// Renew starts the count of what is read and looked at anew, under another
+// context; what is held stays counted. Nothing may use b meanwhile.
+func (b *Budget) Renew(ctx context.Context) {
+	b.ctx = ctx
+	b.read.Store(0)
+	b.steps.Store(0)
+}
+
 func (l Limits) withDefaults() Limits {
 	def := func(v *int64, d int64) {
 		if *v <= 0 {

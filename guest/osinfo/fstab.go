@@ -5,14 +5,29 @@ import (
 	"strings"
 
 	"kuva/guest/fact"
+	"kuva/guest/tree"
 )
 
 // fstab reads the lines of fstab and crypttab. Whether what they name is on
 // this disk is told by Facts.Filesystems and Facts.Partitions.
-func fstab(g *Guest) error {
+func fstab(g *Guest) (err error) {
+	g.Facts.Mounts, err = Mounts(g.FS, g.Facts)
+	return err
+}
+
+// Mounts are the lines of a system's fstab and crypttab.
+func Mounts(f *tree.FS, facts *fact.Facts) ([]fact.Mount, error) {
+	g := &Guest{FS: f, Facts: facts}
+	var out []fact.Mount
+	add := func(m fact.Mount) {
+		if len(out) < maxMounts {
+			m.Found = g.found(m)
+			out = append(out, m)
+		}
+	}
 	b, err := g.read("etc/fstab")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, l := range lines(b) {
 		if f := strings.Fields(l.text); len(f) >= 2 {
@@ -23,12 +38,11 @@ func fstab(g *Guest) error {
 			if len(f) > 3 {
 				m.Options = cut(f[3])
 			}
-			m.Found = g.found(m)
-			g.addMount(m)
+			add(m)
 		}
 	}
 	if b, err = g.read("etc/crypttab"); err != nil {
-		return err
+		return out, err
 	}
 	for _, l := range lines(b) {
 		if f := strings.Fields(l.text); len(f) >= 2 {
@@ -36,21 +50,14 @@ func fstab(g *Guest) error {
 			if len(f) > 3 {
 				m.Options = cut(f[3])
 			}
-			m.Found = g.found(m)
-			g.addMount(m)
+			add(m)
 		}
 	}
-	return nil
+	return out, nil
 }
 
 // maxMounts is more than anybody has.
 const maxMounts = 1000
-
-func (g *Guest) addMount(m fact.Mount) {
-	if len(g.Facts.Mounts) < maxMounts {
-		g.Facts.Mounts = append(g.Facts.Mounts, m)
-	}
-}
 
 // unescape undoes the octal escapes of fstab.
 func unescape(s string) string {

@@ -12,6 +12,7 @@ package osinfo
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 
@@ -93,8 +94,22 @@ const maxText = 8 << 20
 
 // read gives a file's content, nil where it is not there. A file that is too
 // large or damaged is an error.
-func (g *Guest) read(path string) ([]byte, error) {
-	b, err := g.FS.ReadFileMax(path, maxText)
+func (g *Guest) read(path string) ([]byte, error) { return g.readMax(path, maxText) }
+
+// readMax refuses larger files by themselves: one of them is no reason to end
+// the inspection.
+func (g *Guest) readMax(path string, limit int64) ([]byte, error) {
+	i, err := g.FS.Stat(path)
+	if absent(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if i.Size() > limit {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("%d bytes are too many", i.Size())}
+	}
+	b, err := g.FS.ReadFile(path)
 	if absent(err) {
 		return nil, nil
 	}

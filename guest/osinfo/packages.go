@@ -42,13 +42,7 @@ func (g *Guest) addPackage(p fact.Package) {
 // maxDatabase bounds the text databases of packages, in bytes.
 const maxDatabase = 64 << 20
 
-func (g *Guest) database(path string) ([]byte, error) {
-	b, err := g.FS.ReadFileMax(path, maxDatabase)
-	if absent(err) {
-		return nil, nil
-	}
-	return b, err
-}
+func (g *Guest) database(path string) ([]byte, error) { return g.readMax(path, maxDatabase) }
 
 // paragraphs calls f with the fields of each paragraph of a file in the form of
 // Debian's control files; lines that go on a field are left out.
