@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"kuva"
@@ -65,6 +66,17 @@ var routes = sync.OnceValue(func() map[string][]Rule {
 // AnyToken. Doors hold their routes to it in their tests.
 func Known(route string) bool {
 	return len(RuleOf(route)) > 0 || slices.Contains(NoToken, route) || slices.Contains(AnyToken, route)
+}
+
+// Routes lists all routes of the table at and below a path.
+func Routes(prefix string) (out []string) {
+	for _, route := range slices.Concat(keys(routes()), NoToken, AnyToken) {
+		_, path, _ := strings.Cut(route, " ")
+		if path == prefix || strings.HasPrefix(path, prefix+"/") {
+			out = append(out, route)
+		}
+	}
+	return out
 }
 
 // With returns a policy in which some rules are others, as an operator's file

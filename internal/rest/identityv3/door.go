@@ -10,6 +10,7 @@ import (
 
 	"kuva"
 	"kuva/internal/identity"
+	"kuva/internal/policy"
 	"kuva/internal/rest"
 )
 
@@ -20,6 +21,8 @@ const Prefix = "/identity"
 // Config is what the door needs.
 type Config struct {
 	Identity *identity.Service
+	// Policy stands before the calls with a token; nil is the default.
+	Policy *policy.Policy
 	// Door is the frame: log, metrics, public URL. Name and Errors are set
 	// by New.
 	Door rest.Door
@@ -53,7 +56,7 @@ func New(cfg Config) *Handler {
 	// Everything else needs a token.
 	with := func(pattern string, h handler) {
 		method, path, _ := strings.Cut(pattern, " ")
-		rt.Handle(method+" "+Prefix+path, d.Authenticate(cfg.Identity, d.Func(h)))
+		rt.Handle(method+" "+Prefix+path, d.Authenticate(cfg.Identity, d.Authorize(cfg.Policy, method+" "+Prefix+path, d.Func(h))))
 	}
 
 	open("GET ", d.versions)
