@@ -42,6 +42,9 @@ type ImportConfig struct {
 	Web Opener
 	// Regions are the Image APIs that images may be fetched from, by region.
 	Regions map[string]Region
+	// Unpack takes one layer of gzip, xz, bzip2 or zstd off what is imported.
+	// What is sent by PUT stays as it is.
+	Unpack bool
 	// Locations lets owners fill images by naming a URL (locations of the
 	// Image API).
 	Locations bool

@@ -108,7 +108,12 @@ func (s *Service) bringTo(ctx context.Context, f *filling, pl *plan, img *catalo
 			return err
 		}
 	}
-	f.src.Content = &progress{content, f.run, 0, f.src.Size}
+	plain, end, img, err := s.unpack(ctx, f, &progress{content, f.run, 0, f.src.Size}, img)
+	if err != nil {
+		return err
+	}
+	defer end()
+	f.src.Content = plain
 	return s.fill(ctx, f, img, parent)
 }
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,12 +27,26 @@ import (
 	"kuva/internal/job"
 	"kuva/internal/rest"
 	"kuva/internal/rest/identityv3"
+	"kuva/internal/transfer"
+	"kuva/internal/transfer/fetch"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // password is of every user of the tests.
 const password = "c4n4ry-s3cret"
+
+// local lets a fetcher reach this machine, on any port of the tests, and tells
+// failures at once.
+func local(log *slog.Logger) fetch.Config {
+	ports := make([]uint16, 0, 1<<16)
+	for port := 1; port < 1<<16; port++ {
+		ports = append(ports, uint16(port))
+	}
+	return fetch.Config{
+		Ports: ports, AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Failure: time.Millisecond, Log: log,
+	}
+}
 
 // user is somebody who is logged in.
 type user struct{ name, project, projectName, token string }
@@ -58,6 +73,9 @@ type options struct {
 	now   func() time.Time
 	quota kuva.Quota
 	stall time.Duration
+	// imports is what may be fetched; web lets all users fetch from here.
+	imports images.ImportConfig
+	web     bool
 }
 
 func start(t *testing.T, o options) *world {
@@ -77,7 +95,10 @@ func start(t *testing.T, o options) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.Close() })
-	w.images = images.New(images.Config{DB: o.db, Depot: d, Log: log, Now: o.now, DefaultQuota: o.quota})
+	if o.web {
+		o.imports.Web = transfer.Opener{Fetcher: fetch.New(local(log))}
+	}
+	w.images = images.New(images.Config{Import: o.imports, DB: o.db, Depot: d, Log: log, Now: o.now, DefaultQuota: o.quota})
 	jobs, err := job.Open(job.Config{DB: o.db, Node: "test", Log: log, Handlers: w.images.Handlers(), Poll: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
