@@ -25,30 +25,43 @@ type Authenticator interface {
 	Revoked(ctx context.Context, token string) error
 }
 
+// headerLogIn tells clients without a valid token where to get one.
+const headerLogIn = "WWW-Authenticate"
+
 // Authenticate lets calls with a valid token through to next, which finds the
-// caller by PrincipalOf; others get 401.
+// caller by PrincipalOf; others get 401. A token that is limited by access
+// rules is valid for what they allow.
 func (d *Door) Authenticate(a Authenticator, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token := r.Header.Get(HeaderToken)
-		if token == "" {
-			d.Fail(w, r, kuva.E(kuva.CodeUnauthenticated, "identity.unauthenticated"))
-			return
-		}
-		p, err := a.Check(r.Context(), token)
+		p, err := authenticate(a, r)
 		if err != nil {
+			if other, ok := a.(interface{ LogInURL() string }); ok && kuva.CodeOf(err) == kuva.CodeUnauthenticated {
+				w.Header().Set(headerLogIn, `Keystone uri="`+other.LogInURL()+`"`) // another service makes the tokens
+			}
 			d.Fail(w, r, err)
 			return
 		}
 		call := CallOf(r.Context())
 		p.RequestID, p.Address = call.RequestID, Address(r)
-		if service, path := serviceOf(r.URL.Path); !p.Allows(service, r.Method, path) {
-			// As the reference's services answer: the token is not one for this.
-			d.Fail(w, r, kuva.E(kuva.CodeUnauthenticated, "identity.access_rules"))
-			return
-		}
-		call.Principal, call.token, call.checker = p, token, a
+		call.Principal, call.token, call.checker = p, r.Header.Get(HeaderToken), a
 		next.ServeHTTP(w, r)
 	})
+}
+
+func authenticate(a Authenticator, r *http.Request) (kuva.Principal, error) {
+	token := r.Header.Get(HeaderToken)
+	if token == "" {
+		return kuva.Principal{}, kuva.E(kuva.CodeUnauthenticated, "identity.unauthenticated")
+	}
+	p, err := a.Check(r.Context(), token)
+	if err != nil {
+		return kuva.Principal{}, err
+	}
+	if service, path := serviceOf(r.URL.Path); !p.Allows(service, r.Method, path) {
+		// As the reference's services answer: the token is not one for this.
+		return kuva.Principal{}, kuva.E(kuva.CodeUnauthenticated, "identity.access_rules")
+	}
+	return p, nil
 }
 
 // serviceOf says to which service of the catalogue a path belongs, and the path

@@ -165,8 +165,8 @@ func (d *Door) FailStatus(w http.ResponseWriter, r *http.Request, status int, e 
 	call := CallOf(r.Context())
 	call.err = e
 	h := w.Header()
-	if status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", `Keystone uri="`+PublicURL(d.PublicURL, r)+`/identity"`)
+	if status == http.StatusUnauthorized && h.Get(headerLogIn) == "" {
+		h.Set(headerLogIn, `Keystone uri="`+PublicURL(d.PublicURL, r)+`/identity"`)
 	}
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", strconv.Itoa(retryAfter(e)))
