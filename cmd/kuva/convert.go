@@ -72,7 +72,7 @@ No file that SRC names (backing file, extent) is opened by itself. Hand it over 
 			}
 			defer out.drop()
 			p := newProgress(cmd, h.quiet, "convert", src.disk.Size())
-			err = convert(cmd.Context(), out, src.disk, w, p)
+			err = convert(cmd.Context(), out, src.disk, src.format, w, p)
 			p.end()
 			if err != nil {
 				return failedOn(src, out, err)
@@ -117,13 +117,25 @@ func failedOn(src *input, out *output, err error) error {
 	return fmt.Errorf("%s: %w", out.name, err)
 }
 
-// convert writes a disk as a file of a format.
-func convert(ctx context.Context, out *output, d disk.Disk, w wanted, p *progress) error {
+// scanBlock is the unit in which zeros are looked for: no format has smaller
+// blocks unless it is told.
+const scanBlock = 64 << 10
+
+// convert writes a disk, which was of format from, as a file.
+func convert(ctx context.Context, out *output, d disk.Disk, from string, w wanted, p *progress) error {
 	packed := w.compress || w.settings["subformat"] == "streamOptimized"
 	if !packed && w.format != raw.Format {
-		// Where the file's extents do not tell, zeros are found by reading.
-		var err error
-		if d, err = scan.Zeros(ctx, d); err != nil {
+		// Where the file's extents do not tell, zeros are found by reading. A
+		// raw disk inside of something lies nowhere and is looked into too.
+		cluster, err := w.settings.Bytes(w.format.Name, "cluster_size", scanBlock)
+		if err != nil {
+			return err
+		}
+		o := scan.Options{Block: max(4<<10, min(scanBlock, cluster)), Packed: from == raw.Format.Name}
+		if o.Block&(o.Block-1) != 0 {
+			o.Block = 0 // the format is going to refuse it
+		}
+		if d, err = scan.Zeros(ctx, d, o); err != nil {
 			return err
 		}
 	}

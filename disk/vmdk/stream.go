@@ -19,7 +19,9 @@ const (
 	streamOverhead = 128 // sectors before the first grain
 	// batch is how many grains one worker reads and packs at a time.
 	batch = 16
-	level = 6
+	// level 6 makes files 1.05 times as long as QEMU's in a third of its CPU
+	// time, level 7 1.02 times in half of it (a Debian disk).
+	level = 7
 )
 
 // Stream makes a streamOptimized file. Grains that turn out to be all zeros
