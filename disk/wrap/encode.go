@@ -24,11 +24,11 @@ var Gzip = &disk.Format{
 	Settings: []disk.Setting{{Key: "level", Help: "1 (quick) to 9 (small); default 6"}},
 }
 
-// Zstd writes raw disks as zstd files of one frame for every 4 MiB, which all
+// Zstd writes raw disks as zstd files of one frame for every MiB, which all
 // readers take for one stream (RFC 8878 §3.1).
 var Zstd = &disk.Format{
 	Name: "raw.zst", Aliases: []string{"zst"},
-	Open: notHere, Stream: newStream(4<<20, zstdPacker),
+	Open: notHere, Stream: newStream(1<<20, zstdPacker),
 	Settings: []disk.Setting{{Key: "level", Help: "1 (quick) to 19 (small); default 3"}},
 }
 
@@ -76,9 +76,8 @@ func gzipPacker(s disk.Settings) (func() packer, error) {
 func zstdPacker(s disk.Settings) (func() packer, error) {
 	n, err := level(s, "raw.zst", 19, 3)
 	return func() packer {
-		// The decoder of this package takes windows of up to 8 MiB.
 		z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(n)), zstd.WithEncoderConcurrency(1),
-			zstd.WithZeroFrames(true), zstd.WithWindowSize(4<<20))
+			zstd.WithZeroFrames(true), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
 		return func(out, p []byte) ([]byte, error) {
 			if err != nil {
 				return nil, err
@@ -121,50 +120,47 @@ func (s *stream) WriteTo(ctx context.Context, w io.Writer) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	type packed struct{ out, used []byte }
-	work := func(ctx context.Context, off int64) (packed, error) {
+	work := func(ctx context.Context, off int64) ([]byte, error) {
 		n := min(s.block, s.d.Size()-off)
 		empty, err := isEmpty(ctx, s.d, off, n)
 		if err != nil {
-			return packed{}, err
+			return nil, err
 		}
 		whole := n == s.block || off == 0 // as long as zeros is
 		if empty && whole {
-			return packed{out: zeros}, nil
+			return zeros, nil
 		}
-		used, _ := buffers.Get().([]byte)
-		if used == nil {
-			used = make([]byte, s.block)
+		buf, _ := buffers.Get().(*[]byte)
+		if buf == nil {
+			b := make([]byte, s.block)
+			buf = &b
 		}
-		data := used[:n]
+		defer buffers.Put(buf)
+		data := (*buf)[:n]
 		if err := disk.ReadFull(s.d, data, off); err != nil {
-			return packed{}, err
+			return nil, err
 		}
 		if whole && disk.IsZero(data) {
-			return packed{out: zeros, used: used}, nil
+			return zeros, nil
 		}
 		p, _ := packers.Get().(packer)
 		if p == nil {
 			p = s.fresh()
 		}
-		out, err := p(nil, data)
-		packers.Put(p)
-		return packed{out: out, used: used}, err
+		defer packers.Put(p)
+		return p(nil, data)
 	}
-	buf := bufio.NewWriterSize(w, 1<<20)
+	o := bufio.NewWriterSize(w, 1<<20)
 	sum := int64(0)
-	emit := func(p packed) error {
-		if p.used != nil {
-			buffers.Put(p.used) //nolint:staticcheck // a slice header a MiB is nothing
-		}
-		n, err := buf.Write(p.out)
+	emit := func(b []byte) error {
+		n, err := o.Write(b)
 		sum += int64(n)
 		return err
 	}
 	if err := ordered.Map(ctx, ordered.Workers(0), s.offsets(), work, emit); err != nil {
 		return sum, err
 	}
-	return sum, buf.Flush()
+	return sum, o.Flush()
 }
 
 // offsets are where blocks begin. A disk of no bytes has one block of none,

@@ -2,6 +2,8 @@ package wrap_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -40,6 +42,27 @@ func TestWrite(t *testing.T) {
 			if _, err := f.Stream(t.Context(), samples["odd"], bad); !errors.As(err, &refused) || refused.Reason != disk.ReasonSetting {
 				t.Errorf("%s %v: %v", f.Name, bad, err)
 			}
+		}
+	}
+}
+
+// TestGolden holds the bytes: a change of layout, level or library shows here.
+func TestGolden(t *testing.T) {
+	src := disktest.NewSynthetic(3<<20+5, 4, disk.Extent{Off: 1 << 20, Len: 500_000})
+	for f, want := range map[*disk.Format]string{
+		wrap.Gzip: "a0bf3755ba6eb23222adcba919d140432964c618665b63d51bd8496b6ac96260",
+		wrap.Zstd: "c9ef0707665c6d071cdd50c1e022179780b712d088c9e516d3d9a41173926a85",
+	} {
+		s, err := f.Stream(t.Context(), src, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := sha256.New()
+		if _, err := s.WriteTo(t.Context(), h); err != nil {
+			t.Fatal(err)
+		}
+		if got := hex.EncodeToString(h.Sum(nil)); got != want {
+			t.Errorf("%s: %s, want %s", f.Name, got, want)
 		}
 	}
 }
