@@ -37,7 +37,8 @@ func newConvert() *cobra.Command {
 		Use:   "convert SRC DST",
 		Short: "Write a disk in another format",
 		Long: `Read the disk in SRC, whatever its format, and write it to DST in the format that
--O names, or the ending of DST. What is zero is left out.
+-O names, or the ending of DST: raw, qcow2, vmdk, vhd (vpc), vhdx, vdi, raw.gz, raw.zst
+or ova. What is zero is left out.
 
 SRC is a file, a disk of this machine, "-" for standard input, or "kuva:NAME" for
 an image of the service, by its name or id, of which no more is fetched than the
@@ -123,7 +124,7 @@ const scanBlock = 64 << 10
 
 // convert writes a disk, which was of format from, as a file.
 func convert(ctx context.Context, out *output, d disk.Disk, from string, w wanted, p *progress) error {
-	packed := w.compress || w.settings["subformat"] == "streamOptimized"
+	packed := w.compress || w.format.Layout == nil || w.settings["subformat"] == "streamOptimized"
 	if !packed && w.format != raw.Format {
 		// Where the file's extents do not tell, zeros are found by reading. A
 		// raw disk inside of something lies nowhere and is looked into too.

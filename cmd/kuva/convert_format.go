@@ -57,7 +57,7 @@ func want(format, target string, options []string, compress bool) (wanted, error
 // outNames lists the formats that are written.
 func outNames() string {
 	var names []string
-	for _, f := range formats.All {
+	for _, f := range slices.Concat(formats.All, formats.Packages) {
 		if f.Layout != nil || f.Stream != nil {
 			names = append(names, f.Name)
 		}
