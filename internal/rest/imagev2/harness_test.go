@@ -60,6 +60,7 @@ type world struct {
 	identity *identity.Service
 	images   *images.Service
 	store    *mem.Store
+	depot    *depot.Depot
 
 	admin *user // administrator
 	alice *user // member of blue
@@ -94,6 +95,7 @@ func start(t *testing.T, o options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.depot = d
 	t.Cleanup(func() { _ = d.Close() })
 	if o.web {
 		o.imports.Web = transfer.Opener{Fetcher: fetch.New(local(log))}
