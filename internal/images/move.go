@@ -79,21 +79,29 @@ func (s *Service) MoveOffer(ctx context.Context, p kuva.Principal, id string) (o
 }
 
 // MoveOffers lists at most limit offers by and to the caller's project, all of
-// them for administrators, after the image given.
-func (s *Service) MoveOffers(ctx context.Context, p kuva.Principal, after string, limit int) (out []Offer, err error) {
-	if !plainText(after) || p.ProjectID == "" && !p.Admin {
-		return nil, kuva.E(kuva.CodeInvalid, "image.bad_marker")
+// them for administrators, after the image given. next is the image to go on
+// after, "" where there are no more.
+func (s *Service) MoveOffers(ctx context.Context, p kuva.Principal, after string, limit int) (out []Offer, next string, err error) {
+	if p.ProjectID == "" && !p.Admin {
+		return nil, "", kuva.E(kuva.CodeForbidden, "image.foreign_project")
+	}
+	if !plainText(after) {
+		return nil, "", kuva.E(kuva.CodeInvalid, "image.bad_marker")
 	}
 	project := p.ProjectID
 	if p.Admin {
 		project = ""
 	}
+	limit = min(max(limit, 1), MaxPage)
 	err = s.view(ctx, func(tx *catalog.Tx) error {
-		list, err := catalog.ListOffers(ctx, tx, project, after, min(max(limit, 1), MaxPage))
+		list, err := catalog.ListOffers(ctx, tx, project, after, limit)
 		if err != nil {
 			return err
 		}
-		out = make([]Offer, 0, len(list))
+		out, next = make([]Offer, 0, len(list)), ""
+		if len(list) == limit {
+			next = list[limit-1].Image
+		}
 		for _, o := range list {
 			img, err := catalog.GetImage(ctx, tx, o.Image)
 			if err != nil {
@@ -105,7 +113,7 @@ func (s *Service) MoveOffers(ctx context.Context, p kuva.Principal, after string
 		}
 		return nil
 	})
-	return out, err
+	return out, next, err
 }
 
 // offered reads an offer that p made or may answer. One whose image changed

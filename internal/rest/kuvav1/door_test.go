@@ -40,6 +40,14 @@ func TestRoles(t *testing.T) {
 		"PUT /kuva/v1/quota":                {`{"limits":{"images":7}}`, 200, 403, 403, 403, 403},
 		"GET /kuva/v1/depot":                {"", 200, 403, 403, 403, 403},
 		"POST /kuva/v1/depot/collect":       {`{"dry_run":true}`, 200, 403, 403, 403, 403},
+
+		// The image is offered to the foreign project.
+		"POST /kuva/v1/images/{id}/copy":        {"", 202, 201, 403, 404, 404},
+		"POST /kuva/v1/images/{id}/move":        {`{"project":"other"}`, 201, 201, 403, 404, 404},
+		"GET /kuva/v1/images/{id}/move":         {"", 200, 200, 200, 200, 404},
+		"DELETE /kuva/v1/images/{id}/move":      {"", 204, 204, 403, 204, 404},
+		"POST /kuva/v1/images/{id}/move/accept": {"", 200, 403, 403, 200, 404},
+		"GET /kuva/v1/moves":                    {"", 200, 200, 200, 200, 403},
 	}
 	for _, route := range w.door.routes.Routes() {
 		r, there := table[route]
@@ -58,6 +66,13 @@ func TestRoles(t *testing.T) {
 			at := path
 			if strings.Contains(path, "/jobs/") {
 				at = strings.Replace(path, "{id}", w.enqueue(kindHold, w.alice.project), 1)
+			}
+			if strings.Contains(path, "{id}/move") {
+				offered := w.image(w.alice, "content to give away")
+				if _, err := w.images.OfferMove(t.Context(), w.principal(w.alice), offered, w.bob.project); err != nil {
+					t.Fatal(err)
+				}
+				at = strings.Replace(at, "{id}", offered, 1)
 			}
 			at = strings.Replace(at, "{id}", imageID, 1)
 			var got int
@@ -102,6 +117,11 @@ func TestForeign(t *testing.T) {
 		{"GET", "/kuva/v1/images/ID", "", imageID},
 		{"GET", "/kuva/v1/images/ID", "", shared},
 		{"GET", "/kuva/v1/images/ID/activity", "", imageID},
+		{"POST", "/kuva/v1/images/ID/copy", "", imageID},
+		{"POST", "/kuva/v1/images/ID/move", `{"project":"x"}`, imageID},
+		{"GET", "/kuva/v1/images/ID/move", "", imageID},
+		{"DELETE", "/kuva/v1/images/ID/move", "", imageID},
+		{"POST", "/kuva/v1/images/ID/move/accept", "", imageID},
 		{"GET", "/kuva/v1/jobs?project=ID", "", w.alice.project},
 		{"GET", "/kuva/v1/events?project=ID", "", w.alice.project},
 		{"GET", "/kuva/v1/usage?project=ID", "", w.alice.project},

@@ -132,6 +132,13 @@ func (a *API) table() map[string]action {
 		"GET /kuva/v1/images/{id}":          noBody(a.image),
 		"GET /kuva/v1/images/{id}/activity": noBody(a.activity),
 
+		"POST /kuva/v1/images/{id}/copy":        a.copyImage,
+		"POST /kuva/v1/images/{id}/move":        a.offerMove,
+		"GET /kuva/v1/images/{id}/move":         noBody(a.moveOffer),
+		"DELETE /kuva/v1/images/{id}/move":      noBody(a.endMove),
+		"POST /kuva/v1/images/{id}/move/accept": noBody(a.acceptMove),
+		"GET /kuva/v1/moves":                    noBody(a.moves),
+
 		"GET /kuva/v1/usage": noBody(a.usage),
 		"GET /kuva/v1/quota": noBody(a.quota),
 		"PUT /kuva/v1/quota": a.setQuota,
