@@ -131,7 +131,8 @@ func (a *Archive) unique() error {
 
 // Disk gives the bytes of a stored file, which lie in the archive: it can be
 // read anywhere, and nothing is unpacked. Holes of a sparse member, and of the
-// file that the archive is, are holes.
+// file that the archive is, are holes. The sum that a zip has of it is not
+// compared: that would take a pass over all. Unpack does.
 func (a *Archive) Disk(m *Member) (disk.Disk, error) {
 	switch {
 	case m.Kind != File:

@@ -3,12 +3,16 @@ package iso_test
 import (
 	"bytes"
 	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"kuva/disk"
 	"kuva/disk/disktest"
 	"kuva/disk/formats"
 	"kuva/disk/iso"
+	"kuva/internal/testkit"
 )
 
 // disc has these descriptors from sector 16 on.
@@ -63,6 +67,35 @@ func TestOpen(t *testing.T) {
 	}
 	if _, err := iso.Open(t.Context(), bytes.NewReader(file), int64(len(file)), disk.OpenOptions{Budget: disk.NewBudget(disk.Limits{Size: 1000})}); !errors.As(err, &refused) || refused.Reason != disk.ReasonTooLarge {
 		t.Errorf("too large: %v", err)
+	}
+}
+
+// TestReal opens what genisoimage and xorriso make: with Joliet and UDF beside
+// ISO 9660, and with a partition table in front.
+func TestReal(t *testing.T) {
+	testkit.Need(t, "genisoimage", "xorriso")
+	for _, tt := range []struct {
+		program string
+		args    []string
+		hybrid  bool
+	}{
+		{"genisoimage", []string{"-quiet", "-R", "-J"}, false},
+		{"genisoimage", []string{"-quiet", "-udf"}, false},
+		{"xorriso", []string{"-as", "mkisofs", "-quiet", "-r", "--protective-msdos-label"}, true},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "hello"), []byte("hello"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "disc.iso")
+		if out, err := exec.Command(testkit.Program(tt.program), append(tt.args, "-o", path, dir)...).CombinedOutput(); err != nil {
+			t.Fatalf("%s %v: %v\n%s", tt.program, tt.args, err, out)
+		}
+		f, size := disktest.File(t, path)
+		d, v, err := formats.Open(t.Context(), f, size, disk.OpenOptions{})
+		if err != nil || v.Name != "iso" || d.Size() != size || tt.hybrid != (len(v.Partitions) > 0) {
+			t.Errorf("%s %v: %+v, %v", tt.program, tt.args, v, err)
+		}
 	}
 }
 

@@ -105,7 +105,7 @@ func (s *Source) beside(m *archive.Member, name string) *archive.Member {
 }
 
 // candidate finds the members of a disk.
-func (s *Source) candidate(_ context.Context, k ovf.Disk) (*candidate, error) {
+func (s *Source) candidate(ctx context.Context, k ovf.Disk) (*candidate, error) {
 	f := s.Descriptor.File(k.FileRef) // the parser saw it
 	quoted := disk.Quote([]byte(f.Href))
 	switch {
@@ -124,6 +124,10 @@ func (s *Source) candidate(_ context.Context, k ovf.Disk) (*candidate, error) {
 			return nil, disk.Refuse("ovf", disk.ReasonDataFile, "the file %s is not in the package", quoted)
 		}
 		c.parts, c.Size = []*archive.Member{m}, m.Size
+		// The bytes know better than the descriptor.
+		if v, err := look(ctx, s.archive, m); err == nil {
+			c.Format = v.Name
+		}
 		return c, nil
 	}
 	// Pieces of the same size, but for the last (DSP0243 §7.1).

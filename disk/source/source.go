@@ -78,7 +78,7 @@ type Choice struct {
 	Number int    // from 1, for Options.Choice
 	Name   string // of the member, for people only
 	Size   int64  // of the file in bytes, unpacked
-	Format string // as Detect names it, or as the descriptor does
+	Format string // as Detect names it, else as the descriptor does
 	Boot   bool   // the descriptor says that the machine boots from it
 }
 

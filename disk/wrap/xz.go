@@ -269,19 +269,31 @@ func (x *xzReader) dictionary(dict, size int64) (int64, error) {
 	return max(lzma.MinDictCap, min(dict, size)), nil
 }
 
-// small adds up what the chunks of a block unpack to, as far as they are in the
-// buffer already; where its end is not, it gives most.
+// small adds up what the chunks of a block unpack to, if the block ends within
+// the buffer; where it does not, it gives most.
 func (x *xzReader) small(most int64) int64 {
-	_, _ = x.in.Peek(xzBuffer) // fewer bytes are fine, and errors come again
 	b, _ := x.in.Peek(x.in.Buffered())
-	sum := int64(0)
+	if sum, ok := chunks(b, most); ok {
+		return sum
+	}
+	// Filling the buffer moves what is in it, so this comes second.
+	_, _ = x.in.Peek(xzBuffer) // fewer bytes are fine, and errors come again
+	b, _ = x.in.Peek(x.in.Buffered())
+	sum, _ := chunks(b, most)
+	return sum
+}
+
+// chunks adds up what the chunks of LZMA2 at the start of b unpack to. Where
+// that is more than most, or the end is not in b, it gives most; ok tells the
+// end was found, or something that the decoder will refuse.
+func chunks(b []byte, most int64) (sum int64, ok bool) {
 	for len(b) > 0 && sum < most {
 		skip := 0
 		switch c := b[0]; {
 		case c == 0 || c > 2 && c < 0x80:
-			return sum // the end, or an error that the decoder will find
+			return sum, true
 		case len(b) < 6:
-			return most
+			return most, false
 		case c >= 0x80:
 			sum += int64(c&0x1f)<<16 + int64(binary.BigEndian.Uint16(b[1:])) + 1
 			skip = int(binary.BigEndian.Uint16(b[3:])) + 6
@@ -294,11 +306,11 @@ func (x *xzReader) small(most int64) int64 {
 			skip = n + 3
 		}
 		if skip >= len(b) {
-			return most
+			return most, false
 		}
 		b = b[skip:]
 	}
-	return most
+	return most, sum >= most
 }
 
 // endBlock reads what stands behind a block's data (§3.3, §3.4).
