@@ -46,6 +46,8 @@ type Config struct {
 	CollectEvery Duration `yaml:"collect_every"`
 	// Quota is in force for projects that the operator gave no other.
 	Quota QuotaConfig `yaml:"quota"`
+	// Import says what content may be fetched, and from where.
+	Import ImportConfig `yaml:"import"`
 	// Formats are what images may be.
 	Formats FormatsConfig `yaml:"formats"`
 	// LogFormat is text or json [text].
@@ -180,6 +182,9 @@ func (c *Config) fill() error {
 	}
 	if c.HashAlgo != "sha512" && c.HashAlgo != "sha256" {
 		return fmt.Errorf("hash_algo is %q: choose sha512 or sha256", c.HashAlgo)
+	}
+	if _, err := c.Import.imports(nil); err != nil {
+		return fmt.Errorf("import: %w", err)
 	}
 	if _, _, err := c.Formats.formats(); err != nil {
 		return err

@@ -19,8 +19,12 @@ func (s *Server) decide(ctx context.Context, node string, opt Options) (err erro
 	if err != nil {
 		return err
 	}
+	imports, err := s.cfg.Import.imports(s.log)
+	if err != nil {
+		return err
+	}
 	s.images = images.New(images.Config{
-		Formats: site, ProjectFormats: projects,
+		Import: imports, Formats: site, ProjectFormats: projects,
 		DB: s.db, Depot: s.depot, Log: s.log, Now: opt.Now, HashAlgo: s.cfg.HashAlgo, DefaultQuota: s.cfg.Quota.quota(),
 	})
 	s.jobs, err = job.Open(job.Config{DB: s.db, Node: node, Handlers: s.images.Handlers(), Log: s.log, Now: opt.Now})
