@@ -134,6 +134,26 @@ type Cost struct {
 	UniqueError int64 `json:"unique_error"` // give or take this
 }
 
+// Views is what an image can be had as.
+type Views struct {
+	Views  []View  `json:"views"`
+	Reason *string `json:"reason"` // why there is nothing but what was sent
+}
+
+// View is one file that an image can be had as.
+type View struct {
+	Format      string  `json:"format"`
+	Compressed  bool    `json:"compressed"`
+	Subformat   *string `json:"subformat"`
+	AsSent      bool    `json:"as_sent"`     // the bytes that were sent
+	Size        int64   `json:"size"`        // of the file
+	Exact       bool    `json:"exact"`       // size is not an estimate
+	Ranges      bool    `json:"ranges"`      // parts can be asked for
+	MediaType   string  `json:"media_type"`  // of the file
+	Recommended *string `json:"recommended"` // "run" machines from it, or "carry" it elsewhere
+	Href        string  `json:"href"`        // where to fetch it
+}
+
 // Activity is a page of what was done to an image, newest first.
 type Activity struct {
 	Activity []ActivityEntry `json:"activity"`

@@ -45,6 +45,9 @@ type View struct {
 	stream  disk.Stream
 }
 
+// AsSent reports whether the bytes are those that were sent.
+func (v *View) AsSent() bool { return v.view == nil && v.stream == nil }
+
 // HasData reports whether the image has content.
 func (v *View) HasData() bool { return v.content.HasData() }
 

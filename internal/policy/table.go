@@ -96,8 +96,8 @@ var imageTable = []Entry{
 
 	// Content.
 	{UploadImage, "rule:owner_member", []string{"PUT /v2/images/{id}/file"}},
-	{DownloadImage, "rule:sees", []string{"GET /v2/images/{id}/file", "POST /kuva/v1/images/{id}/copy"}},
-	{DownloadDeactivated, "rule:context_is_admin", []string{"GET /v2/images/{id}/file"}},
+	{DownloadImage, "rule:sees", []string{"GET /v2/images/{id}/file", "GET /kuva/v1/images/{id}/file", "GET /kuva/v1/images/{id}/views", "POST /kuva/v1/images/{id}/copy"}},
+	{DownloadDeactivated, "rule:context_is_admin", []string{"GET /v2/images/{id}/file", "GET /kuva/v1/images/{id}/file", "GET /kuva/v1/images/{id}/views"}},
 	{Deactivate, "rule:owner_member", []string{"POST /v2/images/{id}/actions/deactivate"}},
 	{Reactivate, "rule:owner_member", []string{"POST /v2/images/{id}/actions/reactivate"}},
 

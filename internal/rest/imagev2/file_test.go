@@ -383,33 +383,3 @@ func TestFullStore(t *testing.T) {
 	w.await(path, "queued")
 	w.want(204, w.alice, "PUT", path+"/file", []byte("fits"), "Content-Type", octets)
 }
-
-// TestSendingBeginsWithTheFirstByte: until then an error can still be answered
-// as one, with a status of its own.
-func TestSendingBeginsWithTheFirstByte(t *testing.T) {
-	var header []string
-	rec := &recording{header: http.Header{}}
-	s := &sending{w: rec, conn: http.NewResponseController(rec), status: 206, header: func() { header = append(header, "set") }, stall: time.Minute}
-	if rec.status != 0 || len(header) != 0 {
-		t.Fatal("something was sent before the first byte")
-	}
-	for range 2 {
-		if _, err := s.Write([]byte("x")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.begin()
-	if rec.status != 206 || len(header) != 1 || rec.n != 2 {
-		t.Errorf("sent status %d, header %d times, %d bytes", rec.status, len(header), rec.n)
-	}
-}
-
-type recording struct {
-	header http.Header
-	status int
-	n      int
-}
-
-func (r *recording) Header() http.Header         { return r.header }
-func (r *recording) WriteHeader(status int)      { r.status = status }
-func (r *recording) Write(p []byte) (int, error) { r.n += len(p); return len(p), nil }

@@ -39,12 +39,9 @@ type Config struct {
 	// Metrics may be nil.
 	Metrics *rest.Metrics
 	// Stall ends an upload or download whose other side moves no byte for so
-	// long. 0 is DefaultStall.
+	// long. 0 is rest.DefaultStall.
 	Stall time.Duration
 }
-
-// DefaultStall is how long a transfer may stand still.
-const DefaultStall = 2 * time.Minute
 
 // Prefix is where the catalogue says that the Image API is. The door answers
 // there and at the root.
@@ -86,7 +83,7 @@ func newHandler(cfg Config) *handler {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Stall == 0 {
-		cfg.Stall = DefaultStall
+		cfg.Stall = rest.DefaultStall
 	}
 	h := &handler{
 		door: &rest.Door{

@@ -115,10 +115,10 @@ func parseOne(q *images.Query, s *sorting, name, value string) (err error) {
 
 func parseLimit(value string) (int, error) {
 	value = strings.TrimSpace(value)
-	if !digits(value) {
+	if !rest.Digits(value) {
 		return 0, bad("limit", value)
 	}
-	return int(min(number(value), images.MaxPage)), nil
+	return int(min(rest.Number(value), images.MaxPage)), nil
 }
 
 func oneOf(name, value string, allowed ...string) (string, error) {

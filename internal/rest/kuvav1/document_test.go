@@ -75,6 +75,8 @@ func TestWire(t *testing.T) {
 		api.StreamBegin{},
 		api.StreamNote{},
 		api.ImageDetails{},
+		api.Views{},
+		api.View{},
 		api.MoveOffer{},
 		api.MoveOffers{},
 		api.MoveImage{},

@@ -35,6 +35,8 @@ func TestRoles(t *testing.T) {
 		"GET /kuva/v1/events":               {"", 200, 200, 200, 200, 403},
 		"GET /kuva/v1/images/{id}":          {"", 200, 200, 200, 404, 404},
 		"GET /kuva/v1/images/{id}/activity": {"", 200, 200, 200, 404, 404},
+		"GET /kuva/v1/images/{id}/views":    {"", 200, 200, 200, 404, 404},
+		"GET /kuva/v1/images/{id}/file":     {"", 200, 200, 200, 404, 404},
 		"GET /kuva/v1/usage":                {"", 200, 200, 200, 200, 403},
 		"GET /kuva/v1/quota":                {"", 200, 200, 200, 200, 403},
 		"PUT /kuva/v1/quota":                {`{"limits":{"images":7}}`, 200, 403, 403, 403, 403},

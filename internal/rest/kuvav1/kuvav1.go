@@ -5,7 +5,7 @@
 //
 //	discovery.go   the version and the OpenAPI document, for everybody
 //	routes         behind the caller's token: jobs, events, usage, quota,
-//	               activity, images, depot: one file each
+//	               activity, images, views, depot: one file each
 //	params.go      the parser of queries
 //	hub.go         events of this node, for as many streams as there are
 //
@@ -43,6 +43,9 @@ type Config struct {
 	Streams int
 	// Heartbeat is how often a quiet stream shows that it lives. 0 is 15 s.
 	Heartbeat time.Duration
+	// Stall ends a download whose other side takes no byte for so long. 0 is
+	// rest.DefaultStall.
+	Stall time.Duration
 	// Look is the time between two looks at what changed. 0 is
 	// images.WatchEvery.
 	Look time.Duration
@@ -77,6 +80,9 @@ func New(cfg Config) *API {
 	}
 	if cfg.Linger <= 0 {
 		cfg.Linger = time.Minute
+	}
+	if cfg.Stall <= 0 {
+		cfg.Stall = rest.DefaultStall
 	}
 	if cfg.Look <= 0 {
 		cfg.Look = images.WatchEvery
@@ -131,6 +137,8 @@ func (a *API) table() map[string]action {
 
 		"GET /kuva/v1/images/{id}":          noBody(a.image),
 		"GET /kuva/v1/images/{id}/activity": noBody(a.activity),
+		"GET /kuva/v1/images/{id}/views":    noBody(a.views),
+		"GET /kuva/v1/images/{id}/file":     noBody(a.file),
 
 		"POST /kuva/v1/images/{id}/copy":        a.copyImage,
 		"POST /kuva/v1/images/{id}/move":        a.offerMove,
