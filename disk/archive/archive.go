@@ -21,6 +21,8 @@ const (
 	MaxMembers = 10_000
 	// MaxHeader is the longest that one member's headers may be together.
 	MaxHeader = 1 << 20
+	// MaxPieces of data in all sparse members together.
+	MaxPieces = 1 << 20
 	// MaxName is the longest name in bytes.
 	MaxName = 4096
 )
@@ -67,8 +69,9 @@ type Archive struct {
 	Format  string // tar or zip
 	Members []Member
 
-	r io.ReaderAt
-	d disk.Disk // the file, with its holes
+	r      io.ReaderAt
+	d      disk.Disk // the file, with its holes
+	pieces int       // of all members
 }
 
 // Read lists an archive of a format, tar or zip, in a file of size bytes. r must
@@ -102,7 +105,10 @@ func (a *Archive) add(ctx context.Context, b *disk.Budget, m Member) error {
 	if len(m.Name) > MaxName {
 		return disk.Refuse(a.Format, disk.ReasonLimit, "a name of %d bytes", len(m.Name))
 	}
-	if err := b.Alloc(int64(256 + len(m.Name) + 16*len(m.pieces))); err != nil {
+	if a.pieces += len(m.pieces); a.pieces > MaxPieces {
+		return disk.Refuse(a.Format, disk.ReasonLimit, "more than %d pieces of sparse files", MaxPieces)
+	}
+	if err := b.Alloc(int64(256 + len(m.Name) + 24*len(m.pieces))); err != nil {
 		return err
 	}
 	m.raw, m.Name = m.Name, strings.ToValidUTF8(m.Name, "\uFFFD")

@@ -270,6 +270,7 @@ func TestTarHostile(t *testing.T) {
 		{"pax sparse out of order", join(pax("GNU.sparse.size=9", "GNU.sparse.numbytes=1"), file("a"), end), malformed},
 		{"pax sparse of version 2", join(pax("GNU.sparse.major=2", "GNU.sparse.minor=0"), file("a"), end), "feature"},
 		{"pax sparse of too many", join(pax("GNU.sparse.major=1", "GNU.sparse.minor=0", "GNU.sparse.realsize=9"), header("a", '0', octal(512), nil), padded("99999999\n"), end), "limit"},
+		{"pieces without end", pieces(archive.MaxPieces/40_000 + 1), "limit"},
 		{"pax sparse cut", join(pax("GNU.sparse.major=1", "GNU.sparse.minor=0", "GNU.sparse.realsize=9"), header("a", '0', octal(512), nil), padded("500\n"), end), malformed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -288,6 +289,23 @@ func TestTarHostile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pieces makes n members of 40,000 pieces each.
+func pieces(n int) []byte {
+	var text strings.Builder
+	text.WriteString("40000\n")
+	for i := range 40_000 {
+		fmt.Fprintf(&text, "%d\n1\n", 2*i)
+	}
+	data := append(padded(text.String()), make([]byte, 40_448)...)
+	var b bytes.Buffer
+	for i := range n {
+		b.Write(pax("GNU.sparse.major=1", "GNU.sparse.minor=0", "GNU.sparse.realsize=80000", fmt.Sprint("GNU.sparse.name=", i)))
+		b.Write(header("a", '0', octal(len(padded(text.String()))+40_000), nil))
+		b.Write(data)
+	}
+	return b.Bytes()
 }
 
 func many(n int) []byte {

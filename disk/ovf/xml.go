@@ -12,11 +12,12 @@ import (
 )
 
 const (
-	// MaxBytes of a descriptor.
-	MaxBytes = 8 << 20
+	// MaxBytes of a descriptor. Large ones have 60 KiB; of attributes alone the
+	// parser makes forty times as much.
+	MaxBytes = 2 << 20
 	// maxDepth of elements inside elements, and maxElements of all.
 	maxDepth    = 64
-	maxElements = 200_000
+	maxElements = 100_000
 )
 
 // element is a part of the text: what it is, its attributes and what is in it.
