@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -25,6 +26,11 @@ func (s *Service) Create(ctx context.Context, p kuva.Principal, n NewImage) (*ku
 	img, err := s.newImage(p, n)
 	if err != nil {
 		return nil, err
+	}
+	if !p.Admin {
+		if err := s.creates.take(img.Owner, time.Now()); err != nil {
+			return nil, err
+		}
 	}
 	explicit := n.Visibility != ""
 	err = s.update(ctx, func(tx *catalog.Tx) error {

@@ -63,6 +63,8 @@ type Service struct {
 
 	checks chan struct{} // as many places as contents may be checked at a time
 
+	creates createRate
+
 	mu      sync.Mutex
 	running map[string]*upload    // uploads of this process, by image
 	cards   map[string]int64      // cards made durable, not yet noted in the rows
