@@ -1,7 +1,9 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -135,6 +137,78 @@ func TestOnlyTheInputIsOpened(t *testing.T) {
 	}
 	if _, err := os.Stat(out); err == nil {
 		t.Error("there is an output")
+	}
+}
+
+// TestNamesInArchivesAreTexts (S-151, S-152): members that are called like other
+// files, and links to them, are neither written nor followed; what is unpacked
+// goes into a file whose name nobody chooses and which has none soon.
+func TestNamesInArchivesAreTexts(t *testing.T) {
+	testkit.Need(t, "strace")
+	dir := t.TempDir()
+	var plain bytes.Buffer
+	w := tar.NewWriter(&plain)
+	disk := make([]byte, 1<<20)
+	copy(disk[510:], "\x55\xaa")
+	for _, h := range []tar.Header{
+		{Name: "../../../../../../evil", Typeflag: tar.TypeSymlink, Linkname: "/etc"},
+		{Name: "passwd.raw", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"},
+		{Name: "hard.raw", Typeflag: tar.TypeLink, Linkname: "/etc/passwd"},
+		{Name: "../../../../../../" + dir + "/evil.raw", Typeflag: tar.TypeReg, Size: int64(len(disk)), Mode: 0o644},
+	} {
+		if err := w.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		if h.Typeflag == tar.TypeReg {
+			if _, err := w.Write(disk); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write(plain.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tmp := t.TempDir()
+	log, out := filepath.Join(dir, "log"), filepath.Join(dir, "out.raw")
+	for name, b := range map[string][]byte{"plain.tar": plain.Bytes(), "packed.tar.gz": packed.Bytes()} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"info", file}, {"convert", "-q", file, out}} {
+			cmd := exec.Command("strace", append([]string{"-f", "-e", "trace=%file,%network", "-o", log, "kuva"}, args...)...)
+			cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
+			if printed, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("kuva %v: %v\n%s", args, err, printed)
+			}
+			b, err := os.ReadFile(log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range opened.FindAllSubmatch(b, -1) {
+				made := strings.HasPrefix(string(m[1]), filepath.Join(tmp, "kuva-")) || strings.HasPrefix(string(m[1]), out+".") || strings.HasPrefix(out, string(m[1])+"/")
+				if name := string(m[1]); name != file && name != out && !made && !ofTheSystem(name) {
+					t.Errorf("kuva %v looks for %s", args, name)
+				}
+			}
+		}
+	}
+	if got, err := os.ReadFile(out); err != nil || !bytes.Equal(got, disk) {
+		t.Errorf("%d bytes of the disk, %v", len(got), err)
+	}
+	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+		t.Errorf("left in TMPDIR: %v, %v", left, err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "evil.raw")); err == nil {
+		t.Error("a member was written under its name")
 	}
 }
 
