@@ -83,6 +83,7 @@ work on disks in local files, of every usual format, and need no service.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%w\nSee: %s --help", err, cmd.CommandPath()))
 	})
+	root.AddCommand(newProject(), newUser(), newRole(), newQuota())
 	root.AddCommand(newServe(), newImage(), newDepot(), newBackup(), newRestore(), newVersion(),
 		newConvert(), newInfo(), newCheck(), newCompare(), newMap(),
 		newInspect(), newLs(), newCat(), newDiff())
