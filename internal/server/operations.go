@@ -75,7 +75,7 @@ func (s *Server) mayScrape(r *http.Request) error {
 	if err == nil && peer.Addr().Unmap().IsLoopback() && r.Header.Get("Forwarded") == "" && r.Header.Get("X-Forwarded-For") == "" {
 		return nil
 	}
-	p, err := s.identity.Check(r.Context(), r.Header.Get(rest.HeaderToken))
+	p, err := s.auth.Check(r.Context(), r.Header.Get(rest.HeaderToken))
 	if err != nil {
 		return err
 	}
