@@ -70,7 +70,7 @@ func ask(cmd *cobra.Command, in *os.File, prompt string) (string, error) {
 		return "", err
 	}
 	defer restore()
-	cmd.PrintErr(prompt)
+	cmd.PrintErr(prompt + " ")
 	// One byte at a time: what follows the line is not this program's.
 	var line []byte
 	for one := make([]byte, 1); len(line) <= maxPassword; {

@@ -106,9 +106,9 @@ func table(w io.Writer, head []string, rows [][]string) error {
 // yesNo is for columns.
 func yesNo(b bool) string {
 	if b {
-		return spoken("cli.yes")
+		return "yes"
 	}
-	return spoken("cli.no")
+	return "no"
 }
 
 func printProject(cmd *cobra.Command, p client.Project, asJSON bool) error {

@@ -52,7 +52,7 @@ func (f *identityFlags) quotaProject(ctx context.Context, name string) (*client.
 func limit(n int64, bytes bool) string {
 	switch {
 	case n < 0:
-		return spoken("cli.unlimited")
+		return "unlimited"
 	case bytes:
 		return size(n)
 	}

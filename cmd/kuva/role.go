@@ -166,7 +166,7 @@ func printAssignments(cmd *cobra.Command, found []client.Assignment, asJSON bool
 	}
 	var rows [][]string
 	for _, x := range found {
-		row := []string{x.Role.Name, "", "", spoken("cli.whole_system")}
+		row := []string{x.Role.Name, "", "", "system"}
 		if x.User != nil {
 			row[1] = x.User.Name
 		}
@@ -177,7 +177,7 @@ func printAssignments(cmd *cobra.Command, found []client.Assignment, asJSON bool
 		case x.Scope.Project != nil:
 			row[3] = x.Scope.Project.Name
 		case x.Scope.Domain != nil:
-			row[3] = spoken("cli.domain", "name", x.Scope.Domain.Name)
+			row[3] = "domain " + x.Scope.Domain.Name
 		}
 		rows = append(rows, row)
 	}
