@@ -147,7 +147,7 @@ func TestList(t *testing.T) {
 		t.Error("raw does not come first")
 	}
 	seen := map[string]bool{}
-	for _, f := range formats.All {
+	for _, f := range slices.Concat(formats.All, formats.Packages) {
 		for _, name := range append([]string{f.Name}, f.Aliases...) {
 			if seen[name] {
 				t.Errorf("two formats are called %s", name)
@@ -157,7 +157,9 @@ func TestList(t *testing.T) {
 				t.Errorf("%s is not found", name)
 			}
 		}
-		if f.Open == nil || f.Name != "raw" && f.Probe == nil {
+		if packed := slices.Contains(formats.Packages, f); packed && (f.Stream == nil || f.Probe != nil) {
+			t.Errorf("%s is not only written", f.Name)
+		} else if f.Open == nil || !packed && f.Name != "raw" && f.Probe == nil {
 			t.Errorf("%s cannot be opened or told", f.Name)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -223,6 +224,36 @@ func TestSpool(t *testing.T) {
 	if _, err := open(t, b, source.Options{Spool: func(int64) (source.Temp, error) { return full{}, nil }}); err != errFull {
 		t.Error(err)
 	}
+}
+
+// TestCutSource: a source that ends before its time does not make a short disk.
+func TestCutSource(t *testing.T) {
+	raw := file(t, "raw", disktest.NewSynthetic(3<<20, 9, disk.Extent{Off: 0, Len: 3 << 20}))
+	for _, b := range [][]byte{gz(t, raw), zipOf(t, zip.Deflate, member{"disk.raw", raw}), tarOf(t, member{"disk.raw", raw})} {
+		for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, errFull} {
+			s, err := source.Open(t.Context(), cut{bytes.NewReader(b), int64(len(b)) / 2, end}, int64(len(b)), source.Options{Spool: spool(t)})
+			if err == nil {
+				_, err = s.Disk.ReadAt(make([]byte, 1<<20), 2<<20)
+			}
+			if err == nil {
+				t.Errorf("%d bytes that end with %v are taken for whole", len(b), end)
+			}
+		}
+	}
+}
+
+// cut reads the first n bytes and the last KiB.
+type cut struct {
+	r   *bytes.Reader
+	n   int64
+	err error
+}
+
+func (c cut) ReadAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) > c.n && off < c.r.Size()-1024 {
+		return 0, c.err
+	}
+	return c.r.ReadAt(p, off)
 }
 
 // full is a file on a full disk.

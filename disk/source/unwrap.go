@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"kuva/disk"
@@ -45,8 +44,14 @@ func spool(ctx context.Context, name string, r io.Reader, size int64, o Options)
 		if err := ctx.Err(); err != nil {
 			return nil, 0, err
 		}
-		n, err := io.ReadFull(r, buf)
-		if end := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF); err != nil && !end {
+		// Not io.ReadFull: an unexpected end of the source is an error.
+		n := 0
+		for n < len(buf) && err == nil {
+			var more int
+			more, err = r.Read(buf[n:])
+			n += more
+		}
+		if err != nil && err != io.EOF {
 			return nil, 0, err
 		}
 		for p, at := buf[:n], off; len(p) > 0; {

@@ -156,6 +156,7 @@ func change(b []byte, at int) []byte {
 // TestLimits (S-138): output, expansion and memory.
 func TestLimits(t *testing.T) {
 	zeros := make([]byte, 66<<20)
+	gzipped := pack(t, zeros, "gzip", "-1")
 	for _, tt := range []struct {
 		name, what string
 		file       []byte
@@ -164,12 +165,12 @@ func TestLimits(t *testing.T) {
 	}{
 		{"gzip", "output", pack(t, zeros[:1000], "gzip"), wrap.Limits{Output: 999}, false},
 		{"gzip", "just", pack(t, zeros[:1000], "gzip"), wrap.Limits{Output: 1000}, true},
-		{"gzip", "ratio", pack(t, zeros, "gzip"), wrap.Limits{}, false},
+		{"gzip", "ratio", gzipped, wrap.Limits{}, false},
 		{"zstd", "ratio", pack(t, zeros, "zstd"), wrap.Limits{}, false},
 		{"bzip2", "ratio", pack(t, zeros, "bzip2"), wrap.Limits{}, false},
 		{"xz", "ratio", pack(t, zeros, "xz", "-0"), wrap.Limits{}, false},
-		{"gzip", "no ratio", pack(t, zeros, "gzip"), wrap.Limits{Ratio: -1}, true},
-		{"gzip", "free", pack(t, zeros, "gzip"), wrap.Limits{Free: 66 << 20}, true},
+		{"gzip", "no ratio", gzipped, wrap.Limits{Ratio: -1}, true},
+		{"gzip", "free", gzipped, wrap.Limits{Free: 66 << 20}, true},
 		{"zstd", "window", pack(t, zeros[:1000], "zstd", "--long=27"), wrap.Limits{Ratio: -1}, false},
 		{"zstd", "larger window", pack(t, zeros[:1000], "zstd", "--long=27"), wrap.Limits{Ratio: -1, Memory: 1 << 30}, true},
 		{"xz", "dictionary", pack(t, zeros[:1000], "xz", "--lzma2=dict=65MiB"), wrap.Limits{}, false},
