@@ -16,8 +16,8 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"kuva"
-	"kuva/internal/identity"
 	"kuva/internal/images"
+	"kuva/internal/rest"
 )
 
 // Config says how the service runs. Data is needed; the rest has defaults.
@@ -51,8 +51,12 @@ type Config struct {
 	Import ImportConfig `yaml:"import"`
 	// Formats are what images may be.
 	Formats FormatsConfig `yaml:"formats"`
-	// Identity says who keeps the users.
-	Identity IdentityConfig `yaml:"identity"`
+	// Policy is a file with rules in the language of oslo.policy that are to
+	// hold instead of kuva's own; a relative path begins at the data folder.
+	Policy string `yaml:"policy"`
+	// CORSOrigins are the origins whose pages may call, such as
+	// https://cloud.example.org; * is all [none].
+	CORSOrigins []string `yaml:"cors_origins"`
 	// LogFormat is text or json [text].
 	LogFormat string `yaml:"log_format"`
 }
@@ -143,7 +147,6 @@ func LoadConfig(path string, getenv func(string) string) (Config, error) {
 			return c, fmt.Errorf("%s: %s", path, yaml.FormatError(err, false, true))
 		}
 	}
-	c.Identity.Secret = identity.Secret(getenv("KUVA_IDENTITY_SECRET"))
 	for name, to := range map[string]*string{
 		"KUVA_DATA": &c.Data, "KUVA_LISTEN": &c.Listen, "KUVA_PUBLIC_URL": &c.PublicURL, "KUVA_TLS_CERT": &c.TLSCert,
 		"KUVA_TLS_KEY": &c.TLSKey, "KUVA_DATABASE": &c.Database, "KUVA_HASH_ALGO": &c.HashAlgo, "KUVA_LOG_FORMAT": &c.LogFormat,
@@ -192,6 +195,9 @@ func (c *Config) fill() error {
 	}
 	if _, _, err := c.Formats.formats(); err != nil {
 		return err
+	}
+	if err := rest.CheckOrigins(c.CORSOrigins); err != nil {
+		return fmt.Errorf("cors_origins: %w", err)
 	}
 	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {
 		return fmt.Errorf("log_format is %q: choose text or json", c.LogFormat)

@@ -14,16 +14,7 @@ import (
 // decide makes the use cases and puts right what a crash left behind.
 func (s *Server) decide(ctx context.Context, node string, opt Options) (err error) {
 	s.metrics = rest.NewMetrics(s.registry)
-	foreign, err := s.cfg.Identity.external(opt)
-	if err != nil {
-		return err
-	}
-	if foreign != nil {
-		s.auth = foreign
-	} else {
-		s.identity = identity.New(s.db, identity.Config{TokenTTL: time.Duration(s.cfg.TokenTTL), Now: opt.Now, Log: s.log, Keys: s.keys})
-		s.auth = s.identity
-	}
+	s.identity = identity.New(s.db, identity.Config{TokenTTL: time.Duration(s.cfg.TokenTTL), Now: opt.Now, Log: s.log})
 	site, projects, err := s.cfg.Formats.formats()
 	if err != nil {
 		return err
@@ -32,7 +23,11 @@ func (s *Server) decide(ctx context.Context, node string, opt Options) (err erro
 	if err != nil {
 		return err
 	}
+	if s.policy, err = s.cfg.policy(); err != nil {
+		return err
+	}
 	s.images = images.New(images.Config{
+		Policy: s.policy,
 		Import: imports, Formats: site, ProjectFormats: projects,
 		DB: s.db, Depot: s.depot, Log: s.log, Now: opt.Now, HashAlgo: s.cfg.HashAlgo, DefaultQuota: s.cfg.Quota.quota(),
 	})

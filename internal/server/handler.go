@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kuva/internal/rest"
+	"kuva/internal/rest/identityv3"
 	"kuva/internal/rest/imagev2"
 	"kuva/internal/rest/kuvav1"
 )
@@ -13,19 +14,19 @@ import (
 func (s *Server) handler() http.Handler {
 	door := rest.Door{Log: s.log, Metrics: s.metrics, PublicURL: s.cfg.PublicURL}
 	image := imagev2.New(imagev2.Config{
-		Images: s.images, Auth: s.auth, PublicURL: s.cfg.PublicURL, Log: s.log, Metrics: s.metrics,
+		Images: s.images, Auth: s.identity, PublicURL: s.cfg.PublicURL, Log: s.log, Metrics: s.metrics,
 	})
-	s.own = kuvav1.New(kuvav1.Config{Images: s.images, Jobs: s.jobs, Auth: s.auth, Door: door})
-	who := s.identityDoor(door)
+	s.own = kuvav1.New(kuvav1.Config{Images: s.images, Jobs: s.jobs, Auth: s.identity, Door: door})
+	who := identityv3.New(identityv3.Config{Identity: s.identity, Policy: s.policy, Door: door})
 	ops := s.operations(door)
 
-	return doors{
+	return rest.CORS(s.cfg.CORSOrigins, doors{
 		"healthz": ops, "readyz": ops, "metrics": ops,
 		"identity": who, "kuva": s.own,
 		// The Image API answers at the root too, and whatever no other door has
 		// gets its list of versions, as the reference does.
-		"": image,
-	}
+		"": front(door, image),
+	})
 }
 
 // doors chooses by the first element of the path. http.ServeMux would redirect
