@@ -303,3 +303,48 @@ func TestConvertDiskFull(t *testing.T) {
 		t.Errorf("left behind: %v, %v", parts, err)
 	}
 }
+
+// TestConvertDevice writes onto a disk of the machine, which is full of old
+// bytes, and reads from it.
+func TestConvertDevice(t *testing.T) {
+	testkit.NeedRoot(t)
+	testkit.Need(t, "losetup")
+	dir := t.TempDir()
+	src, file := filepath.Join(dir, "src.raw"), filepath.Join(dir, "file")
+	disktest.WriteFile(t, src, disktest.RandomDisk(3<<20, 3))
+	if err := os.WriteFile(file, bytes.Repeat([]byte{0xff}, 4<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	losetup := testkit.Program("losetup")
+	b, err := exec.Command(losetup, "--find", "--show", file).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	device := strings.TrimSpace(string(b))
+	t.Cleanup(func() {
+		if out, err := exec.Command(losetup, "--detach", device).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	mustKuva(t, "convert", "-q", "-O", "raw", src, device)
+	want, err := os.ReadFile(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(device)
+	if err != nil || len(got) != 4<<20 || !bytes.Equal(got[:len(want)], want) || got[len(want)] != 0xff {
+		t.Errorf("%d bytes, %v, or not those of the source and behind them the old ones", len(got), err)
+	}
+	var info described
+	fromJSON(t, mustKuva(t, "info", "--json", "-f", "raw", device), &info)
+	if info.FileSize != 4<<20 {
+		t.Errorf("a device of %d bytes", info.FileSize)
+	}
+	disktest.WriteFile(t, src, disktest.RandomDisk(5<<20, 3))
+	if code, _, errs := kuva(t, "convert", "-q", "-O", "raw", src, device); code != exitFailed || !strings.Contains(errs, "has room for 4194304 bytes, 5242880 are needed") {
+		t.Errorf("too large: code %d, %s", code, errs)
+	}
+	if code, _, errs := kuva(t, "convert", "-q", "-O", "raw", device, device); code != exitUsage {
+		t.Errorf("onto itself: code %d, %s", code, errs)
+	}
+}

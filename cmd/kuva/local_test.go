@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -20,16 +19,13 @@ import (
 	"kuva/internal/testkit"
 )
 
-// need PROGRAM… leaves a script where a program is missing; in CI that fails.
-func need(ts *testscript.TestScript, _ bool, args []string) {
-	for _, name := range args {
-		if _, err := exec.LookPath(name); err != nil {
-			if testkit.CI() {
-				ts.Fatalf("%s is missing", name)
-			}
-			ts.Fatalf("not run: %s is missing", name)
-		}
+// condition knows [ci]: scripts that need a program skip where it is missing,
+// but not there.
+func condition(cond string) (bool, error) {
+	if cond == "ci" {
+		return testkit.CI(), nil
 	}
+	return false, fmt.Errorf("there is no condition %q", cond)
 }
 
 // sample FILE BYTES SEED writes a disk with data, zeros and holes.

@@ -36,6 +36,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
+		Condition:           condition,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("OS_CLIENT_CONFIG_FILE", filepath.Join(e.WorkDir, "data", "clouds.yaml"))
 			e.Setenv("OS_CLOUD", "kuva")
@@ -44,7 +45,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"ready": ready, "random": random, "keep": keep, "exits": exits, "api": call, "flip": flip, "same": same,
-			"need": need, "sample": sample,
+			"sample": sample,
 		},
 	})
 }
