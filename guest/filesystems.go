@@ -5,10 +5,12 @@ import (
 	"strings"
 
 	"kuva/disk"
+	"kuva/guest/btrfs"
 	"kuva/guest/budget"
 	"kuva/guest/ext4"
 	"kuva/guest/fact"
 	"kuva/guest/fat"
+	"kuva/guest/ntfs"
 	"kuva/guest/osinfo"
 	"kuva/guest/tree"
 	"kuva/guest/volume"
@@ -17,10 +19,12 @@ import (
 // openers are the file systems that are read, by the type that their marks
 // tell. A new one is one more line.
 var openers = map[string]func(d disk.Disk, b *budget.Budget) (tree.Reader, error){
-	"ext2": opener(ext4.Open),
-	"ext3": opener(ext4.Open),
-	"ext4": opener(ext4.Open),
-	"vfat": opener(fat.Open),
+	"btrfs": opener(btrfs.Open),
+	"ext2":  opener(ext4.Open),
+	"ext3":  opener(ext4.Open),
+	"ext4":  opener(ext4.Open),
+	"ntfs":  opener(ntfs.Open),
+	"vfat":  opener(fat.Open),
 }
 
 func opener[R tree.Reader](open func(disk.Disk, *budget.Budget) (R, error)) func(disk.Disk, *budget.Budget) (tree.Reader, error) {

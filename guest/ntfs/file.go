@@ -312,7 +312,7 @@ func (f *FS) Free() iter.Seq2[tree.Extent, error] {
 		b := make([]byte, 4096)
 		for at := int64(0); at < f.clusters; at += 8 * int64(len(b)) {
 			part := b[:min(int64(len(b)), s.size-at/8)]
-			if err := disk.ReadFull(s, part, at/8); err == nil {
+			if err = disk.ReadFull(s, part, at/8); err == nil {
 				err = f.budget.Step(int64(len(part)))
 			}
 			if err != nil {
