@@ -49,12 +49,32 @@ func unwrap(t testing.TB, r io.Reader, outer string) (_ io.Reader, ok bool) {
 	return r, true
 }
 
+// pipe unpacks by a program while the result is read.
 func pipe(t testing.TB, r io.Reader, program string) (io.Reader, error) {
 	testkit.Need(t, program)
 	cmd := exec.Command(testkit.Program(program), "-dc")
 	cmd.Stdin = r
-	out, err := cmd.Output()
-	return bytes.NewReader(out), err
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	return &running{cmd, out}, cmd.Start()
+}
+
+type running struct {
+	cmd *exec.Cmd
+	out io.Reader
+}
+
+// Read gives the program's error in place of the end.
+func (r *running) Read(p []byte) (int, error) {
+	n, err := r.out.Read(p)
+	if err == io.EOF {
+		if e := r.cmd.Wait(); e != nil {
+			err = e
+		}
+	}
+	return n, err
 }
 
 // uudecode reads lines of at most 45 bytes, six bits a character.
