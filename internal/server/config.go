@@ -16,6 +16,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"kuva"
+	"kuva/internal/identity"
 	"kuva/internal/images"
 	"kuva/internal/rest"
 )
@@ -51,6 +52,8 @@ type Config struct {
 	Import ImportConfig `yaml:"import"`
 	// Formats are what images may be.
 	Formats FormatsConfig `yaml:"formats"`
+	// Identity says who keeps the users.
+	Identity IdentityConfig `yaml:"identity"`
 	// Policy is a file with rules in the language of oslo.policy that are to
 	// hold instead of kuva's own; a relative path begins at the data folder.
 	Policy string `yaml:"policy"`
@@ -147,6 +150,7 @@ func LoadConfig(path string, getenv func(string) string) (Config, error) {
 			return c, fmt.Errorf("%s: %s", path, yaml.FormatError(err, false, true))
 		}
 	}
+	c.Identity.Secret = identity.Secret(getenv("KUVA_IDENTITY_SECRET"))
 	for name, to := range map[string]*string{
 		"KUVA_DATA": &c.Data, "KUVA_LISTEN": &c.Listen, "KUVA_PUBLIC_URL": &c.PublicURL, "KUVA_TLS_CERT": &c.TLSCert,
 		"KUVA_TLS_KEY": &c.TLSKey, "KUVA_DATABASE": &c.Database, "KUVA_HASH_ALGO": &c.HashAlgo, "KUVA_LOG_FORMAT": &c.LogFormat,

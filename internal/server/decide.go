@@ -14,7 +14,16 @@ import (
 // decide makes the use cases and puts right what a crash left behind.
 func (s *Server) decide(ctx context.Context, node string, opt Options) (err error) {
 	s.metrics = rest.NewMetrics(s.registry)
-	s.identity = identity.New(s.db, identity.Config{TokenTTL: time.Duration(s.cfg.TokenTTL), Now: opt.Now, Log: s.log})
+	foreign, err := s.cfg.Identity.external(opt)
+	if err != nil {
+		return err
+	}
+	if foreign != nil {
+		s.auth = foreign
+	} else {
+		s.identity = identity.New(s.db, identity.Config{TokenTTL: time.Duration(s.cfg.TokenTTL), Now: opt.Now, Log: s.log, Keys: s.keys})
+		s.auth = s.identity
+	}
 	site, projects, err := s.cfg.Formats.formats()
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"kuva/internal/rest"
-	"kuva/internal/rest/identityv3"
 	"kuva/internal/rest/imagev2"
 	"kuva/internal/rest/kuvav1"
 )
@@ -14,10 +13,10 @@ import (
 func (s *Server) handler() http.Handler {
 	door := rest.Door{Log: s.log, Metrics: s.metrics, PublicURL: s.cfg.PublicURL}
 	image := imagev2.New(imagev2.Config{
-		Images: s.images, Auth: s.identity, PublicURL: s.cfg.PublicURL, Log: s.log, Metrics: s.metrics,
+		Images: s.images, Auth: s.auth, PublicURL: s.cfg.PublicURL, Log: s.log, Metrics: s.metrics,
 	})
-	s.own = kuvav1.New(kuvav1.Config{Images: s.images, Jobs: s.jobs, Auth: s.identity, Door: door})
-	who := identityv3.New(identityv3.Config{Identity: s.identity, Policy: s.policy, Door: door})
+	s.own = kuvav1.New(kuvav1.Config{Images: s.images, Jobs: s.jobs, Auth: s.auth, Door: door})
+	who := s.identityDoor(door)
 	ops := s.operations(door)
 
 	return rest.CORS(s.cfg.CORSOrigins, doors{

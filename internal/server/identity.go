@@ -126,7 +126,7 @@ func (c *IdentityConfig) trust() (*tls.Config, error) {
 // identityDoor is the Identity API, or what says where it is.
 func (s *Server) identityDoor(door rest.Door) http.Handler {
 	if s.identity != nil {
-		return identityv3.New(identityv3.Config{Identity: s.identity, Door: door})
+		return identityv3.New(identityv3.Config{Identity: s.identity, Policy: s.policy, Door: door})
 	}
 	door.Name, door.Errors = "identityv3", rest.KeystoneErrors
 	return door.Wrap(door.Func(func(http.ResponseWriter, *http.Request) error {

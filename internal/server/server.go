@@ -53,7 +53,9 @@ type Server struct {
 	store    *dir.Store
 	depot    *depot.Depot
 	jobs     *job.Queue
-	identity *identity.Service
+	keys     *keyfile.Service
+	identity *identity.Service // nil where another service keeps the users
+	auth     rest.Authenticator
 	images   *images.Service
 	policy   *policy.Policy
 	registry *prometheus.Registry
@@ -105,8 +107,10 @@ func Open(ctx context.Context, cfg Config, opt Options) (_ *Server, err error) {
 	if s.listener, err = s.listen(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.firstStart(ctx, opt); err != nil {
-		return nil, err
+	if s.identity != nil {
+		if err := s.firstStart(ctx, opt); err != nil {
+			return nil, err
+		}
 	}
 	s.serve()
 	return s, nil
@@ -120,11 +124,10 @@ func (s *Server) keep(ctx context.Context, node string, opt Options) (err error)
 	if s.store, err = dir.Open(dir.Config{Dir: s.cfg.storeDir(), Shared: true}); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	keys, err := keyfile.Open(s.cfg.keyDir())
-	if err != nil {
+	if s.keys, err = keyfile.Open(s.cfg.keyDir()); err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
-	s.depot, err = depot.Open(ctx, depot.Config{DB: s.db, Store: s.store, Keys: keys, Node: node, Log: s.log, Now: opt.Now})
+	s.depot, err = depot.Open(ctx, depot.Config{DB: s.db, Store: s.store, Keys: s.keys, Node: node, Log: s.log, Now: opt.Now})
 	return err
 }
 
@@ -189,7 +192,9 @@ func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	work, workCtx := errgroup.WithContext(ctx)
-	work.Go(func() error { s.identity.Run(workCtx); return nil })
+	if s.identity != nil {
+		work.Go(func() error { s.identity.Run(workCtx); return nil })
+	}
 	work.Go(func() error { s.collect(workCtx); return nil })
 	if err := s.jobs.Start(workCtx); err != nil {
 		return err
