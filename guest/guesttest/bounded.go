@@ -141,6 +141,9 @@ func readFile(f *tree.FS, name string) (int64, error) {
 		return 0, err
 	}
 	defer file.Close()
+	if _, ok := file.(fs.ReadDirFile); ok {
+		return 0, disk.Malform("", "%s is a folder, the entry says a file", disk.Quote([]byte(name)))
+	}
 	n, err := io.Copy(io.Discard, io.LimitReader(file, perFile))
 	if err != nil {
 		return n, err
@@ -164,10 +167,11 @@ func readFile(f *tree.FS, name string) (int64, error) {
 }
 
 // Sane tells whether an error is of a kind that a reader may give for a
-// hostile disk: malformed, refused, or over the budget.
+// hostile disk: malformed, refused, over the budget, or one of paths.
 func Sane(err error) bool {
 	var malformed *disk.Malformed
 	var refused *disk.Refused
 	return err == nil || errors.As(err, &malformed) || errors.As(err, &refused) || budget.IsLimit(err) ||
-		errors.Is(err, fs.ErrNotExist) || errors.Is(err, io.ErrUnexpectedEOF)
+		errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, tree.ErrLoop) ||
+		errors.Is(err, io.ErrUnexpectedEOF)
 }

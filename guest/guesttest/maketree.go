@@ -38,7 +38,7 @@ const (
 // and long, absolute and dangling, deep paths, strange names.
 func MakeTree(t testing.TB, dir string, has Features) {
 	t.Helper()
-	rng := rand.New(rand.NewPCG(1, 2))
+	rng := newRand()
 	m := maker{t: t, dir: dir, rng: rng}
 
 	for i := range 4000 {
@@ -129,6 +129,8 @@ func MakeTree(t testing.TB, dir string, has Features) {
 	}
 	m.times()
 }
+
+func newRand() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 
 type maker struct {
 	t   testing.TB

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"kuva/disk"
 	"kuva/guest/budget"
 )
 
@@ -216,7 +217,12 @@ func (f *FS) list(p place) ([]fs.DirEntry, error) {
 	var list []fs.DirEntry
 	var cost int64
 	defer func() { f.b.Free(cost) }()
+	var bad error
 	err := p.vol.r.ReadDir(p.id, func(e Entry) error {
+		if !validName(e.Name) {
+			bad = disk.Malform(p.vol.info.Type, "a folder has the name %s", disk.Quote([]byte(e.Name)))
+			return nil
+		}
 		n := entryCost + int64(len(e.Name))
 		if err := f.b.Alloc(n); err != nil {
 			return err
@@ -232,6 +238,9 @@ func (f *FS) list(p place) ([]fs.DirEntry, error) {
 		list = append(list, &dirEntry{place: f.mounted(place{p.vol, e.ID}), name: e.Name, typ: e.Type})
 		return nil
 	})
+	if err == nil {
+		err = bad
+	}
 	slices.SortStableFunc(list, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
 	return list, err
 }

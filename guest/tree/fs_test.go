@@ -140,6 +140,20 @@ func TestRawNames(t *testing.T) {
 	}
 }
 
+// Names that no path can have, as only damage or malice makes them, are told
+// and left out.
+func TestNamesOfMalice(t *testing.T) {
+	m := newMem()
+	for _, name := range []string{"good", "..", ".", "", "../../etc/passwd", "nul\x00"} {
+		m.link(tree.ID{}, name, m.add(node{attr: tree.Attr{Mode: tree.Regular}}))
+	}
+	list, err := tree.New(m, nil).ReadDir(".")
+	var malformed *disk.Malformed
+	if len(list) != 1 || list[0].Name() != "good" || !errors.As(err, &malformed) {
+		t.Errorf("%v, %v", list, err)
+	}
+}
+
 func TestMount(t *testing.T) {
 	root, boot, efi := sample(true), newMem(), newMem()
 	root.put("boot/hidden", tree.Regular, "")

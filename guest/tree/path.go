@@ -11,8 +11,8 @@ import (
 // maxLinks is how many symbolic links one path may go through, as on Linux.
 const maxLinks = 40
 
-// errLoop is Linux's ELOOP.
-var errLoop = errors.New("too many levels of symbolic links")
+// ErrLoop is Linux's ELOOP: a path goes through more than 40 symbolic links.
+var ErrLoop = errors.New("too many levels of symbolic links")
 
 // place is where a path stands: a node of a mounted file system.
 type place struct {
@@ -32,11 +32,17 @@ func validPath(name string) bool {
 		return true
 	}
 	for elem := range strings.SplitSeq(name, "/") {
-		if elem == "" || elem == "." || elem == ".." || strings.ContainsRune(elem, 0) {
+		if !validName(elem) {
 			return false
 		}
 	}
 	return true
+}
+
+// validName tells names that a path may have from those that only damage or
+// malice puts into a folder.
+func validName(elem string) bool {
+	return elem != "" && elem != "." && elem != ".." && !strings.ContainsAny(elem, "/\x00")
 }
 
 // resolve walks a path. follow says whether a symbolic link at its end is
@@ -85,7 +91,7 @@ func (f *FS) walk(name string, follow bool) ([]step, error) {
 		}
 		if e.Type == Symlink && (follow || len(rest) > 0) {
 			if links++; links > maxLinks {
-				return nil, errLoop
+				return nil, ErrLoop
 			}
 			target, err := here.vol.r.Readlink(e.ID)
 			if err != nil {
