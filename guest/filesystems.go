@@ -78,8 +78,12 @@ func (g *Guest) filesystems(l *volume.Layout) ([]*mounted, error) {
 		kind := v.Content.Type
 		open := openers[kind]
 		if open == nil && notFilesystems[kind] {
-			if kind == "" && used >= 0 {
-				used += v.Size // it may all be needed
+			if kind == "" && v.Disk != nil && used >= 0 { // what is stored may all be needed
+				n, err := disk.Allocated(g.budget.Context(), v.Disk)
+				if err != nil {
+					return opened, err
+				}
+				used += n
 			}
 			continue
 		}

@@ -35,6 +35,8 @@ type Config struct {
 	ProjectFormats map[string]Formats
 	// Import says what content may be brought, and from where.
 	Import ImportConfig
+	// Inspect says what is made of what is inside images.
+	Inspect InspectConfig
 }
 
 // DiskFormats and ContainerFormats are the enumerations of the Image API.
@@ -61,7 +63,8 @@ type Service struct {
 	log   *slog.Logger
 	jobs  *job.Queue // from Start on
 
-	checks chan struct{} // as many places as contents may be checked at a time
+	checks  chan struct{} // as many places as contents may be checked at a time
+	surveys surveys
 
 	creates createRate
 

@@ -50,6 +50,7 @@ func (s *Service) Handlers() []job.Handler {
 		{Kind: jobCollect, Run: s.collect, Limit: 1},
 		{Kind: jobImport, Run: s.bring, Limit: importLimit, MaxAttempts: importAttempts},
 		{Kind: jobLocation, Run: s.bring, Limit: importLimit, MaxAttempts: importAttempts},
+		{Kind: jobInspect, Run: s.inspect, Limit: 1},
 		{Kind: jobOutgrown, Run: s.dropOutgrown, Limit: 1, Every: outgrownEvery},
 	}
 }

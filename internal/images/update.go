@@ -234,6 +234,11 @@ func (s *Service) checkUpdate(ctx context.Context, tx *catalog.Tx, p kuva.Princi
 	if restricted(now) && now.Visibility != was.Visibility && now.Visibility != kuva.VisibilityPrivate {
 		return kuva.E(kuva.CodeForbidden, "image.restricted")
 	}
+	if wider(was.Visibility, now.Visibility) {
+		if err := s.held(ctx, tx, now); err != nil {
+			return err
+		}
+	}
 	if now.Owner != was.Owner {
 		if err := s.handOver(ctx, tx, q, was, now); err != nil {
 			return err

@@ -45,6 +45,7 @@ const (
 	CancelJob   Rule = "kuva:jobs.cancel"
 	WatchEvents Rule = "kuva:events"
 	GetActivity Rule = "kuva:activity.get"
+	GetReport   Rule = "kuva:report.get"
 	GetCost     Rule = "kuva:cost.get"
 	GetUsage    Rule = "kuva:usage.get"
 	GetQuota    Rule = "kuva:quota.get"
@@ -126,6 +127,7 @@ var imageTable = []Entry{
 	{CancelJob, "rule:owner_member", []string{"DELETE /kuva/v1/jobs/{id}", "POST /kuva/v1/jobs/{id}/cancel"}},
 	{WatchEvents, "rule:owner", []string{"GET /kuva/v1/events"}},
 	{GetActivity, "rule:owner", []string{"GET /kuva/v1/images/{id}/activity"}},
+	{GetReport, "rule:sees", []string{"GET /kuva/v1/images/{id}/report"}},
 	{GetCost, "rule:owner", []string{"GET /kuva/v1/images/{id}"}},
 	{GetUsage, "rule:owner", []string{"GET /kuva/v1/usage"}},
 	{GetQuota, "rule:owner", []string{"GET /kuva/v1/quota", "GET /v2/info/usage"}},

@@ -80,6 +80,8 @@ func TestWire(t *testing.T) {
 		api.MoveOffer{},
 		api.MoveOffers{},
 		api.MoveImage{},
+		api.Views{},
+		api.View{},
 		api.Activity{},
 		api.Usage{},
 		api.Quota{},

@@ -35,6 +35,7 @@ func TestRoles(t *testing.T) {
 		"GET /kuva/v1/events":               {"", 200, 200, 200, 200, 403},
 		"GET /kuva/v1/images/{id}":          {"", 200, 200, 200, 404, 404},
 		"GET /kuva/v1/images/{id}/activity": {"", 200, 200, 200, 404, 404},
+		"GET /kuva/v1/images/{id}/report":   {"", 200, 200, 200, 404, 404},
 		"GET /kuva/v1/images/{id}/views":    {"", 200, 200, 200, 404, 404},
 		"GET /kuva/v1/images/{id}/file":     {"", 200, 200, 200, 404, 404},
 		"GET /kuva/v1/usage":                {"", 200, 200, 200, 200, 403},
@@ -51,6 +52,7 @@ func TestRoles(t *testing.T) {
 		"POST /kuva/v1/images/{id}/move/accept": {"", 200, 403, 403, 200, 404},
 		"GET /kuva/v1/moves":                    {"", 200, 200, 200, 200, 403},
 	}
+	w.inspected(w.alice, imageID)
 	for _, route := range w.door.routes.Routes() {
 		r, there := table[route]
 		if !there {
@@ -119,6 +121,7 @@ func TestForeign(t *testing.T) {
 		{"GET", "/kuva/v1/images/ID", "", imageID},
 		{"GET", "/kuva/v1/images/ID", "", shared},
 		{"GET", "/kuva/v1/images/ID/activity", "", imageID},
+		{"GET", "/kuva/v1/images/ID/report", "", imageID},
 		{"POST", "/kuva/v1/images/ID/copy", "", imageID},
 		{"POST", "/kuva/v1/images/ID/move", `{"project":"x"}`, imageID},
 		{"GET", "/kuva/v1/images/ID/move", "", imageID},

@@ -139,6 +139,7 @@ func (a *API) table() map[string]action {
 		"GET /kuva/v1/images/{id}/activity": noBody(a.activity),
 		"GET /kuva/v1/images/{id}/views":    noBody(a.views),
 		"GET /kuva/v1/images/{id}/file":     noBody(a.file),
+		"GET /kuva/v1/images/{id}/report":   noBody(a.report),
 
 		"POST /kuva/v1/images/{id}/copy":        a.copyImage,
 		"POST /kuva/v1/images/{id}/move":        a.offerMove,
