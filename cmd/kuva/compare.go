@@ -24,6 +24,7 @@ type compared struct {
 
 func newCompare() *cobra.Command {
 	var a, b handed
+	var cloud cloud
 	var strict, quiet, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "compare A B",
@@ -36,7 +37,6 @@ Exit codes: 0 the same, 1 different, 2 a file could not be opened, 4 or read.`,
 		Example: `  kuva compare web.vmdk web.qcow2
   kuva compare disk.raw kuva:debian-12 --strict`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var cloud cloud
 			d := [2]disk.Disk{}
 			for i, h := range []handed{a, b} {
 				h.quiet = quiet
@@ -63,6 +63,7 @@ Exit codes: 0 the same, 1 different, 2 a file could not be opened, 4 or read.`,
 	f := cmd.Flags()
 	f.StringVarP(&a.format, "format", "f", "", "`FORMAT` of A (default: by its bytes)")
 	f.StringVarP(&b.format, "other-format", "F", "", "`FORMAT` of B")
+	cloud.flags(f)
 	f.BoolVarP(&strict, "strict", "s", false, "the sizes must be the same too")
 	f.BoolVarP(&quiet, "quiet", "q", false, "print nothing, the exit code tells")
 	f.BoolVar(&asJSON, "json", false, "print JSON")

@@ -63,8 +63,8 @@ func newInfo() *cobra.Command {
 		Use:   "info FILE",
 		Short: "Tell what a disk's file is",
 		Long: `Tell the format of FILE by its bytes, how large the disk in it is, what it names
-and what is odd about it. Only tables are read, and no file but this one is opened,
-whatever it names.
+and what is odd about it. Only tables are read, of a file that is compressed as a whole
+everything; and no file but this one is opened, whatever it names.
 
 A file that cannot be converted as it stands is described all the same, with the
 reason. Exit code 1: the file is damaged, or of several formats at once.`,
