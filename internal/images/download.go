@@ -19,8 +19,9 @@ type Content struct {
 	// HashValue are those of the bytes here.
 	Image *kuva.Image
 
-	object *depot.Object
-	count  func()
+	object  *depot.Object
+	count   func()
+	surveys *surveys
 }
 
 // Download opens the content of an image. Whoever sees an image may read it,
@@ -44,7 +45,7 @@ func (s *Service) Download(ctx context.Context, p kuva.Principal, id string) (*C
 		if img.Status == kuva.StatusDeactivated && !s.allows(p, policy.DownloadDeactivated, img, member) {
 			return nil, kuva.E(kuva.CodeForbidden, "image.deactivated")
 		}
-		c := &Content{Image: &img.Image, count: sync.OnceFunc(func() { s.countRead(id) })}
+		c := &Content{Image: &img.Image, count: sync.OnceFunc(func() { s.countRead(id) }), surveys: &s.surveys}
 		if img.Object == 0 || !img.Status.HasContent() {
 			return c, nil
 		}

@@ -15,6 +15,7 @@ import (
 
 	"kuva"
 	"kuva/disk"
+	"kuva/disk/formats"
 	"kuva/disk/qcow2"
 	"kuva/disk/raw"
 	"kuva/disk/vdi"
@@ -73,17 +74,15 @@ func (s *Service) OpenView(ctx context.Context, p kuva.Principal, id, format str
 	if !c.HasData() {
 		return v, nil
 	}
-	if format == img.DiskFormat || format == "" {
-		if !o.Compress && len(o.Settings) == 0 {
-			if img.DiskFormat != "" {
-				v.Name += "." + img.DiskFormat
-			}
-			v.ETag = etag(img, "", o)
-			return v, nil
+	f := formats.ByName(format)
+	if sent := format == "" || format == img.DiskFormat || f != nil && f.Name == img.DiskFormat; sent && !o.Compress && len(o.Settings) == 0 {
+		if img.DiskFormat != "" {
+			v.Name += "." + img.DiskFormat
 		}
+		v.ETag = etag(img, "", o)
+		return v, nil
 	}
-	f, err := formatFor(format, &o)
-	if err != nil {
+	if f, err = formatFor(format, &o); err != nil {
 		return nil, err
 	}
 	d, err := c.disk(ctx)
@@ -102,6 +101,12 @@ func (v *View) lay(ctx context.Context, f *disk.Format, d disk.Disk, o ViewOptio
 	if err := checkSettings(f, o, d.Size()); err != nil {
 		return err
 	}
+	var err error
+	if f.Name != raw.Format.Name { // which needs no map
+		if d, err = v.content.surveys.of(ctx, v.content.object.Ref(), d); err != nil {
+			return err
+		}
+	}
 	settings := disk.Settings{}
 	maps.Copy(settings, o.Settings)
 	hasID := slices.ContainsFunc(f.Settings, func(s disk.Setting) bool { return s.Key == keyID })
@@ -110,7 +115,6 @@ func (v *View) lay(ctx context.Context, f *disk.Format, d disk.Disk, o ViewOptio
 	} else if hasID {
 		settings[keyID] = fileID(v.Image.ID, f.Name)
 	}
-	var err error
 	if o.Compress {
 		v.Size = -1
 		v.stream, err = f.Stream(ctx, d, settings)

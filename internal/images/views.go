@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"kuva"
 	"kuva/disk"
 	"kuva/disk/formats"
-	"kuva/internal/depot"
 )
 
 // Views are what an image can be had as.
@@ -112,7 +110,7 @@ func (s *Service) Views(ctx context.Context, p kuva.Principal, id string) (*View
 	sent := ViewInfo{Format: c.Image.DiskFormat, AsSent: true, Size: c.Size(), Exact: true, Ranges: true, Media: mediaOf(c.Image.DiskFormat)}
 	d, err := c.disk(ctx)
 	if err == nil {
-		d, err = survey(ctx, d)
+		d, err = c.surveys.of(ctx, c.object.Ref(), d)
 	}
 	if err != nil {
 		var why *kuva.Error
@@ -169,36 +167,6 @@ func (c *Content) disk(ctx context.Context) (disk.Disk, error) {
 // pieces under way, and some of tables. They are 4 MiB at most.
 const viewChunks = 16
 
-// surveyed is a disk whose extents were gathered once, for several layouts.
-type surveyed struct {
-	disk.Disk
-	data []depot.Run // of data, ascending
-}
-
-// surveyMost bounds them: 16 MiB. A disk in more pieces is walked every time.
-const surveyMost = 1 << 20
-
-func survey(ctx context.Context, d disk.Disk) (disk.Disk, error) {
-	out := &surveyed{Disk: d}
-	for e, err := range d.Extents(ctx, 0, d.Size()) {
-		if err != nil {
-			return nil, contentError(kuva.CodeConflict, err)
-		}
-		if e.Kind != disk.Data {
-			continue
-		}
-		if n := len(out.data); n > 0 && out.data[n-1].Off+out.data[n-1].Len == e.Off {
-			out.data[n-1].Len += e.Len
-			continue
-		}
-		if len(out.data) == surveyMost {
-			return d, nil
-		}
-		out.data = append(out.data, depot.Run{Off: e.Off, Len: e.Len})
-	}
-	return out, nil
-}
-
 // ViewOptions are choices for a view.
 type ViewOptions struct {
 	Compress bool
@@ -252,31 +220,4 @@ func checkSettings(f *disk.Format, o ViewOptions, size int64) error {
 		}
 	}
 	return nil
-}
-
-// Extents implements disk.Disk from what was gathered.
-func (d *surveyed) Extents(ctx context.Context, off, n int64) iter.Seq2[disk.Extent, error] {
-	return func(yield func(disk.Extent, error) bool) {
-		off, n := disk.Clamp(off, n, d.Size())
-		end := off + n
-		i, _ := slices.BinarySearchFunc(d.data, off, func(r depot.Run, off int64) int { return cmp.Compare(r.Off+r.Len, off+1) })
-		for off < end {
-			if err := ctx.Err(); err != nil {
-				yield(disk.Extent{}, err)
-				return
-			}
-			e := disk.Extent{Off: off, Len: end - off, Kind: disk.Hole, At: disk.Nowhere}
-			switch {
-			case i < len(d.data) && d.data[i].Off <= off:
-				e.Kind, e.Len = disk.Data, min(end, d.data[i].Off+d.data[i].Len)-off
-				i++
-			case i < len(d.data):
-				e.Len = min(end, d.data[i].Off) - off
-			}
-			if !yield(e, nil) {
-				return
-			}
-			off = e.End()
-		}
-	}
 }
