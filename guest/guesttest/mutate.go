@@ -70,6 +70,22 @@ func Seed(t testing.TB, name string, build func() string) *Image {
 	return s
 }
 
+// NewImage makes one of bytes.
+func NewImage(t testing.TB, b []byte) *Image {
+	t.Helper()
+	s := &Image{size: int64(len(b)), blocks: map[int64][]byte{}}
+	for n := int64(0); n*blockSize < int64(len(b)); n++ {
+		p := make([]byte, blockSize)
+		if copy(p, b[n*blockSize:]); !disk.IsZero(p) {
+			s.blocks[n] = p
+		}
+	}
+	if s.used = slices.Sorted(maps.Keys(s.blocks)); len(s.used) == 0 {
+		t.Fatal("the image is empty")
+	}
+	return s
+}
+
 // saveSeed writes the size, and number and bytes of every block with data.
 func saveSeed(t testing.TB, image, file string) {
 	t.Helper()
@@ -79,14 +95,11 @@ func saveSeed(t testing.TB, image, file string) {
 	}
 	var out bytes.Buffer
 	w, _ := gzip.NewWriterLevel(&out, gzip.BestCompression)
-	binary.Write(w, binary.LittleEndian, int64(len(b)))
-	for n := int64(0); n*blockSize < int64(len(b)); n++ {
-		p := make([]byte, blockSize)
-		copy(p, b[n*blockSize:])
-		if !disk.IsZero(p) {
-			binary.Write(w, binary.LittleEndian, n)
-			w.Write(p)
-		}
+	s := NewImage(t, b)
+	binary.Write(w, binary.LittleEndian, s.size)
+	for _, n := range s.used {
+		binary.Write(w, binary.LittleEndian, n)
+		w.Write(s.blocks[n])
 	}
 	err = errors.Join(w.Close(), os.MkdirAll("testdata", 0o755), os.WriteFile(file, out.Bytes(), 0o644))
 	if err != nil {
