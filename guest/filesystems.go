@@ -10,21 +10,25 @@ import (
 	"kuva/guest/ext4"
 	"kuva/guest/fact"
 	"kuva/guest/fat"
+	"kuva/guest/iso9660"
 	"kuva/guest/ntfs"
 	"kuva/guest/osinfo"
 	"kuva/guest/tree"
 	"kuva/guest/volume"
+	"kuva/guest/xfs"
 )
 
 // openers are the file systems that are read, by the type that their marks
 // tell. A new one is one more line.
 var openers = map[string]func(d disk.Disk, b *budget.Budget) (tree.Reader, error){
-	"btrfs": opener(btrfs.Open),
-	"ext2":  opener(ext4.Open),
-	"ext3":  opener(ext4.Open),
-	"ext4":  opener(ext4.Open),
-	"ntfs":  opener(ntfs.Open),
-	"vfat":  opener(fat.Open),
+	"btrfs":   opener(btrfs.Open),
+	"ext2":    opener(ext4.Open),
+	"ext3":    opener(ext4.Open),
+	"ext4":    opener(ext4.Open),
+	"iso9660": opener(iso9660.Open),
+	"ntfs":    opener(ntfs.Open),
+	"vfat":    opener(fat.Open),
+	"xfs":     opener(xfs.Open),
 }
 
 func opener[R tree.Reader](open func(disk.Disk, *budget.Budget) (R, error)) func(disk.Disk, *budget.Budget) (tree.Reader, error) {

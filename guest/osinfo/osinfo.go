@@ -55,6 +55,7 @@ var steps = []step{
 	{"services", "linux", services},
 	{"network", "linux", network},
 	{"cloud-init", "linux", cloudInit},
+	{"windows", "windows", windows},
 }
 
 // Known tells whether the files are those of an operating system.
