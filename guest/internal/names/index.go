@@ -7,10 +7,13 @@ import (
 	"kuva/guest/tree"
 )
 
-// Index finds names without regard to case. It keeps the folders that were
+// Index finds names without regard to case, or exact ones. It keeps the folders that were
 // asked for lately; larger ones are read for each name. The zero value is ready
 // and may be used from any goroutine.
 type Index struct {
+	// Exact tells upper and lower case apart. It is set before the first use.
+	Exact bool
+
 	mu      sync.Mutex
 	folders map[tree.ID]map[string]tree.Entry
 	entries int
@@ -25,7 +28,7 @@ const (
 // Lookup finds a name in a folder. list gives the folder's entries, also under
 // second names. The first of several equal names wins.
 func (x *Index) Lookup(dir tree.ID, name string, list func(add func(name string, e tree.Entry) error) error) (tree.Entry, error) {
-	want := Upper(name)
+	want := x.key(name)
 	x.mu.Lock()
 	folder, ok := x.folders[dir]
 	x.mu.Unlock()
@@ -34,7 +37,7 @@ func (x *Index) Lookup(dir tree.ID, name string, list func(add func(name string,
 		folder = map[string]tree.Entry{}
 		n := 0
 		err := list(func(name string, e tree.Entry) error {
-			key := Upper(name)
+			key := x.key(name)
 			if key == want && found == nil {
 				found = &e
 			}
@@ -61,6 +64,13 @@ func (x *Index) Lookup(dir tree.ID, name string, list func(add func(name string,
 		return tree.Entry{}, fs.ErrNotExist
 	}
 	return e, nil
+}
+
+func (x *Index) key(name string) string {
+	if x.Exact {
+		return name
+	}
+	return Upper(name)
 }
 
 func (x *Index) keep(dir tree.ID, folder map[string]tree.Entry) {
