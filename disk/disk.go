@@ -6,7 +6,8 @@
 //	                              └── Overlay, Concat, Section: disks of disks
 //
 // The packages below read and write one format each; disk/formats lists them
-// and tells by a file's bytes which of them it is. A View is computed while it
+// and tells by a file's bytes which of them it is. disk/source finds the disk in
+// compressed files and archives. A View is computed while it
 // is read: its header and tables follow from the extents of the disk, its data
 // are read through. Nothing is stored twice and no scratch space is needed.
 //

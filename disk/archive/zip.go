@@ -1,8 +1,8 @@
 package archive
 
 import (
+	"bufio"
 	"cmp"
-	"compress/flate"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -13,6 +13,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/klauspost/compress/flate"
 
 	"kuva/disk"
 )
@@ -317,7 +319,7 @@ func (a *Archive) Unpack(m *Member) (io.Reader, error) {
 	if m.Method != "deflate" {
 		return nil, disk.Refuse(zip, disk.ReasonUnsupported, "member %d is packed with %s, which is not read", m.Number, m.Method)
 	}
-	z := flate.NewReader(io.NewSectionReader(a.r, m.Off, m.Packed))
+	z := flate.NewReader(bufio.NewReaderSize(io.NewSectionReader(a.r, m.Off, m.Packed), 64<<10))
 	return &checked{r: z, m: m, sum: crc32.NewIEEE()}, nil
 }
 

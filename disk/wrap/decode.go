@@ -3,10 +3,10 @@ package wrap
 import (
 	"bufio"
 	"compress/bzip2"
-	"compress/gzip"
 	"errors"
 	"io"
 
+	"github.com/klauspost/compress/gzip" // a third faster than Go's own
 	"github.com/klauspost/compress/zstd"
 
 	"kuva/disk"
