@@ -152,8 +152,9 @@ func ratio(format string, m *archive.Member, l wrap.Limits) error {
 	return nil
 }
 
-// rawNames are what files of raw disks end in.
-var rawNames = []string{".raw", ".img", ".dd", ".bin", ".hdd", ".ima"}
+// rawNames are what files of raw disks end in, and those of fixed VHDs, whose
+// mark is at their end.
+var rawNames = []string{".raw", ".img", ".dd", ".bin", ".hdd", ".ima", ".vhd"}
 
 // found looks at the files of an archive for disks: by their marks, or by name
 // where they have none. A file on its own needs neither.

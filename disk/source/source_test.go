@@ -117,6 +117,11 @@ func iso() []byte {
 func TestLayers(t *testing.T) {
 	src := sample(1)
 	qcow2, raw := file(t, "qcow2", src), file(t, "raw", src)
+	v, err := formats.ByName("vhd").Layout(t.Context(), src, disk.Settings{"subformat": "fixed"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixed := disktest.ReadAll(t, v)
 	for _, tt := range []struct {
 		name   string
 		file   []byte
@@ -134,6 +139,7 @@ func TestLayers(t *testing.T) {
 		{"zip stored", zipOf(t, zip.Store, member{"d.qcow2", qcow2}), "zip qcow2", false},
 		{"zip deflated", zipOf(t, zip.Deflate, member{"d/d.qcow2", qcow2}, member{"d/a.txt", nil}), "zip qcow2", false},
 		{"zip.gz", gz(t, zipOf(t, zip.Deflate, member{"d.qcow2", qcow2})), "gzip zip qcow2", false},
+		{"fixed VHD", zipOf(t, zip.Deflate, member{"disk.vhd", fixed}, member{"readme", []byte("see")}), "zip vhd", false},
 		{"disk and disc", tarOf(t, member{"tools.iso", iso()}, member{"disk.qcow2", qcow2}), "tar qcow2", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
