@@ -30,10 +30,14 @@ func (s *Service) outgrow(ctx context.Context, tx *catalog.Tx, was *catalog.Imag
 
 // dropOutgrown is the job.
 func (s *Service) dropOutgrown(ctx context.Context, run *job.Run) error {
+	return s.letGo(ctx, run.Fence)
+}
+
+func (s *Service) letGo(ctx context.Context, fence func(context.Context, *catalog.Tx) error) error {
 	for {
 		var object int64
 		err := s.update(ctx, func(tx *catalog.Tx) (err error) {
-			if err := run.Fence(ctx, tx); err != nil {
+			if err := fence(ctx, tx); err != nil {
 				return err
 			}
 			object, err = catalog.DropOutgrownBefore(ctx, tx, s.now().Add(-outgrownFor))

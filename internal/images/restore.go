@@ -111,6 +111,9 @@ func (s *Service) replace(ctx context.Context, tx *catalog.Tx, was, now *catalog
 	if _, err := catalog.DropReservation(ctx, tx, was.ID); err != nil {
 		return err
 	}
+	if err := s.dropAside(ctx, tx, was.ID); err != nil {
+		return err
+	}
 	if !was.Deleted() {
 		u := held(was)
 		if err := catalog.AddUse(ctx, tx, was.Owner, catalog.QuotaUse{Images: -u.Images, Bytes: -u.Bytes}); err != nil {

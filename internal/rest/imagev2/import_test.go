@@ -98,7 +98,9 @@ func TestStage(t *testing.T) {
 	other := w.create(w.alice, rawFields)
 	put(w, 413, w.alice, "/v2/images/"+other+"/file", content)
 	w.want(409, w.alice, "POST", path+"/import", method("glance-direct")) // no formats
-	w.patch(w.alice, id, map[string]any{"op": "replace", "path": "/disk_format", "value": "raw"})
+	if a := w.patch(w.alice, id, map[string]any{"op": "replace", "path": "/disk_format", "value": "raw"}); a.status != 403 {
+		t.Errorf("formats after the image left queued: %d", a.status)
+	}
 
 	// DELETE frees it at once.
 	w.want(204, w.alice, "DELETE", path, nil)

@@ -47,9 +47,8 @@ func (h *handler) addLocation(w http.ResponseWriter, r *http.Request) error {
 func (h *handler) patchLocation(w http.ResponseWriter, r *http.Request, at images.Location, err error) error {
 	ctx, p := h.who(r)
 	id := r.PathValue("id")
-	img, showErr := h.images.Show(ctx, p, id) // who does not see it is told nothing else
-	if showErr != nil {
-		return showErr
+	if _, unseen := h.images.Show(ctx, p, id); unseen != nil {
+		return unseen
 	}
 	if err != nil {
 		return err
@@ -57,7 +56,8 @@ func (h *handler) patchLocation(w http.ResponseWriter, r *http.Request, at image
 	if _, err := h.images.AddLocation(ctx, p, id, at); err != nil {
 		return err
 	}
-	if img, err = h.images.Show(ctx, p, id); err != nil {
+	img, err := h.images.Show(ctx, p, id)
+	if err != nil {
 		return err
 	}
 	return h.answer(w, r, http.StatusOK, img)
