@@ -226,3 +226,23 @@ func randomFile(t *testing.T, file string, n int) {
 		t.Fatal(err)
 	}
 }
+
+// TestConvertSparse: zeros take no space in what is written, even where they
+// took some in what was read.
+func TestConvertSparse(t *testing.T) {
+	dir := t.TempDir()
+	src, dst := filepath.Join(dir, "src.raw"), filepath.Join(dir, "dst")
+	b := make([]byte, 32<<20)
+	copy(b[20<<20:], "data")
+	if err := os.WriteFile(src, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range kinds {
+		mustKuva(t, append([]string{"convert", "-q", "-O", k.format, src, dst}, k.args...)...)
+		var info described
+		fromJSON(t, mustKuva(t, "info", "--json", dst), &info)
+		if info.ActualSize == nil || *info.ActualSize > 4<<20 {
+			t.Errorf("%s: %v bytes on the disk for 4 bytes of data", k.name, *info.ActualSize)
+		}
+	}
+}
