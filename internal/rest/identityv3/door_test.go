@@ -250,7 +250,7 @@ func TestThrottled(t *testing.T) {
 
 // For every route that names something: a caller without rights gets the same
 // for what exists and for what does not (S-182).
-func TestForeignIsUnknown(t *testing.T) {
+func TestS182ForeignIsUnknown(t *testing.T) {
 	s := newSite(t, catalogtest.SQLite(t))
 	_, _, alice := s.alice()
 	random := "0123456789abcdef0123456789abcdef"
