@@ -19,7 +19,7 @@ const (
 )
 
 const (
-	importLimit    = 4 // at once on a node
+	importLimit    = 16 // at once on a node; they wait for others most of the time
 	importAttempts = 4
 )
 

@@ -40,12 +40,16 @@ func (s *Server) decide(ctx context.Context, node string, opt Options) (err erro
 		Import: imports, Formats: site, ProjectFormats: projects,
 		DB: s.db, Depot: s.depot, Log: s.log, Now: opt.Now, HashAlgo: s.cfg.HashAlgo, DefaultQuota: s.cfg.Quota.quota(),
 	})
-	s.jobs, err = job.Open(job.Config{DB: s.db, Node: node, Handlers: s.images.Handlers(), Log: s.log, Now: opt.Now})
+	s.jobs, err = job.Open(job.Config{DB: s.db, Node: node, Handlers: s.images.Handlers(), Log: s.log, Now: opt.Now, Workers: workers})
 	if err != nil {
 		return err
 	}
 	return s.images.Start(ctx, s.jobs)
 }
+
+// workers is how many jobs run at once: more than one kind of job may take, so
+// that imports, which wait for other sites, keep no job from being done.
+const workers = 48
 
 // auditEvery is the time between two comparisons of the whole store with the
 // ledger. The second cycle of a process makes one, too.
