@@ -22,7 +22,7 @@ import (
 // Limits of one inspection. Zero fields take the default.
 type Limits struct {
 	Read   int64 // bytes read from the disk; default 8 GiB
-	Steps  int64 // entries looked at; default 2^26
+	Steps  int64 // entries looked at; default 2^25
 	Memory int64 // bytes held at a time; default 128 MiB
 	Depth  int   // levels of folders, trees and layers; default 2,048
 }
@@ -94,7 +94,7 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	def(&l.Read, 8<<30)
-	def(&l.Steps, 1<<26)
+	def(&l.Steps, 1<<25)
 	def(&l.Memory, 128<<20)
 	if l.Depth <= 0 {
 		l.Depth = 2048
@@ -123,6 +123,9 @@ func (b *Budget) Err() error {
 		return nil
 	}
 	err := b.ctx.Err()
+	if err == nil {
+		return nil // errors.Is costs more than a step
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &Limit{What: Time}
 	}

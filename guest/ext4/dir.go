@@ -10,6 +10,9 @@ import (
 // types of entries, by their number in a folder.
 var types = [...]uint32{0, tree.Regular, tree.Dir, tree.Char, tree.Block, tree.FIFO, tree.Socket, tree.Symlink}
 
+// maxDamaged is how many damaged blocks of a folder are gone over.
+const maxDamaged = 64
+
 // ReadDir implements tree.Reader. A block that is damaged is left from the
 // damage on, the rest is read, and the damage is the error in the end.
 func (f *FS) ReadDir(id tree.ID, g func(tree.Entry) error) error {
@@ -29,6 +32,7 @@ func (f *FS) ReadDir(id tree.ID, g func(tree.Entry) error) error {
 	// A folder has no more blocks than the file system, holes apart.
 	left := s.blocks
 	var damage error
+	damaged := 0
 	last := uint64((i.size + s.blockSize - 1) / s.blockSize)
 	for lblk := uint64(0); lblk < last; {
 		if err := f.r.Budget().Step(1); err != nil {
@@ -60,6 +64,9 @@ func (f *FS) ReadDir(id tree.ID, g func(tree.Entry) error) error {
 					return plain(err)
 				}
 				damage = err
+				if damaged++; damaged > maxDamaged {
+					return damage
+				}
 			}
 		}
 		lblk += n

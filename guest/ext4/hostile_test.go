@@ -176,3 +176,59 @@ func TestEntries(t *testing.T) {
 		}
 	}
 }
+
+// TestCostliest (S-161): a folder of 16 million blocks, all of them the same
+// and full of empty entries, and a file of 64 GiB, cost no more than any other
+// file system: the budget ends them.
+func TestCostliest(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a/x", "plain"} {
+		must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o644))
+	}
+	image := mke2fs(t, 64<<30, "-b", "4096", "-N", "1024", "-O", "filetype,sparse_super", "-d", dir)
+	// Blocks that nobody uses: of pointers to the next, and of entries.
+	const pointers, entries = 2_000_000, 2_000_001
+	for _, c := range []string{
+		"sif /a block[DIND] 2000003", "sif /a block[TIND] 2000002", "sif /a size 0xfffffffff",
+		"sif /plain block[TIND] 2000002", "sif /plain size 0xfffffffff",
+	} {
+		run(t, "debugfs", "-w", "-R", c, image)
+	}
+	f, err := os.OpenFile(image, os.O_RDWR, 0)
+	must(t, err)
+	fill := func(block uint32, at int64) {
+		p := make([]byte, 4096)
+		for i := 0; i < len(p); i += 4 {
+			binary.LittleEndian.PutUint32(p[i:], block)
+		}
+		_, err := f.WriteAt(p, at*4096)
+		must(t, err)
+	}
+	fill(pointers+3, pointers+2) // the top of the three levels
+	fill(pointers, pointers+3)
+	fill(entries, pointers)
+	e := make([]byte, 4096)
+	for i := range 512 {
+		e[8*i+4] = 8
+	}
+	_, err = f.WriteAt(e, entries*4096)
+	must(t, err)
+	must(t, f.Close())
+	guesttest.Bounded(t, func(b *budget.Budget) {
+		r, err := ext4.Open(guesttest.RawFile(t, image), b)
+		must(t, err)
+		paths := tree.New(r, b)
+		_, err = paths.ReadDir("a")
+		if !budget.IsLimit(err) {
+			t.Errorf("a folder of 64 GiB: %v", err)
+		}
+		_, err = paths.ReadFile("plain")
+		if !budget.IsLimit(err) {
+			t.Errorf("a file of 64 GiB: %v", err)
+		}
+		if _, err = guesttest.ReadAll(paths); !budget.IsLimit(err) {
+			t.Errorf("all of it: %v", err)
+		}
+	})
+}

@@ -51,7 +51,7 @@ func (f *FS) Free() iter.Seq2[tree.Extent, error] {
 // bitmap gives a group's bitmap of used clusters; shared, not to be changed.
 func (f *FS) bitmap(n uint64) ([]byte, error) {
 	s := f.s
-	if err := f.r.Budget().Step(64); err != nil {
+	if err := f.r.Budget().Step(16); err != nil {
 		return nil, err
 	}
 	g, err := f.group(n)

@@ -15,6 +15,9 @@ var types = [...]uint32{0, tree.Regular, tree.Dir, tree.Char, tree.Block, tree.F
 // holds entries.
 const leafOffset = 32 << 30
 
+// maxDamaged is how many damaged blocks of a folder are gone over.
+const maxDamaged = 64
+
 // ReadDir implements tree.Reader. A block that is damaged is left from the
 // damage on, the rest is read, and the damage is the error in the end.
 func (f *FS) ReadDir(id tree.ID, g func(tree.Entry) error) error {
@@ -32,6 +35,7 @@ func (f *FS) ReadDir(id tree.ID, g func(tree.Entry) error) error {
 	// A folder has no more blocks than the file system, holes apart.
 	left := int64(f.s.blocks) * f.s.blockSize
 	var damage error
+	damaged := 0
 	for off := int64(0); off < leafOffset; {
 		e, err := c.extent(off)
 		if err != nil {
@@ -66,6 +70,9 @@ func (f *FS) ReadDir(id tree.ID, g func(tree.Entry) error) error {
 				return err
 			}
 			damage = err
+			if damaged++; damaged > maxDamaged {
+				return damage
+			}
 		}
 		off += f.s.dirBlock
 	}
