@@ -1,12 +1,16 @@
 package kuvav1
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"testing"
 
+	"github.com/gophercloud/gophercloud/v2"
+
 	"kuva"
 	"kuva/api"
+	goclient "kuva/client"
 	"kuva/internal/catalog"
 	"kuva/internal/images"
 )
@@ -217,5 +221,38 @@ func TestMoveKeepsForADay(t *testing.T) {
 	}
 	if pins() != 0 {
 		t.Error("a deleted image keeps what it had outgrown")
+	}
+}
+
+// TestClient: the Go client's calls, against the door itself.
+func TestClient(t *testing.T) {
+	w := start(t)
+	as := func(u *user) *goclient.Client {
+		p := &gophercloud.ProviderClient{TokenID: u.token}
+		return goclient.New(&gophercloud.ServiceClient{ProviderClient: p, Endpoint: w.url + "/image/v2/"})
+	}
+	alice, bob := as(w.alice), as(w.bob)
+	id := w.image(w.alice, "content")
+	made, err := alice.Copy(t.Context(), id, "second")
+	if err != nil || made.Name != "second" || made.Status != "active" {
+		t.Fatalf("copy: %+v, %v", made, err)
+	}
+	if o, err := alice.OfferMove(t.Context(), made.ID, w.bob.project); err != nil || o.To != w.bob.project {
+		t.Fatalf("offer: %+v, %v", o, err)
+	}
+	if list, err := bob.MoveOffers(t.Context()); err != nil || len(list) != 1 || list[0].Image != made.ID {
+		t.Fatalf("offers: %+v, %v", list, err)
+	}
+	if err := alice.EndMove(t.Context(), made.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bob.AcceptMove(t.Context(), made.ID); !errors.Is(err, goclient.ErrNotFound) {
+		t.Errorf("accept of what was taken back: %v", err)
+	}
+	if _, err := alice.OfferMove(t.Context(), made.ID, w.bob.project); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := bob.AcceptMove(t.Context(), made.ID); err != nil || got.Project != w.bob.project {
+		t.Errorf("accept: %+v, %v", got, err)
 	}
 }
