@@ -125,6 +125,16 @@ func (s *Image) Mutate(input []byte) *Image {
 	return c
 }
 
+// With gives a copy with other bytes at off, which must be in a block that is
+// not all zero.
+func (s *Image) With(off int64, p []byte) *Image {
+	c := &Image{size: s.size, blocks: maps.Clone(s.blocks), used: s.used}
+	b := bytes.Clone(c.blocks[off/blockSize])
+	copy(b[off%blockSize:], p)
+	c.blocks[off/blockSize] = b
+	return c
+}
+
 // Size implements disk.Disk.
 func (s *Image) Size() int64 { return s.size }
 

@@ -42,6 +42,9 @@ func (f *FS) ReadDir(id tree.ID, g func(tree.Entry) error) error {
 			return err
 		}
 		if e.Kind == disk.Hole {
+			if off == 0 {
+				return disk.Malform("xfs", "folder %d has no first block", i.no)
+			}
 			if e.End() >= leafOffset {
 				break
 			}
