@@ -212,6 +212,26 @@ func TestImportQuota(t *testing.T) {
 	w.sound()
 }
 
+// TestImportChecks: what is brought is compared with its disk_format like what
+// is sent, and is no image's where it is something else.
+func TestImportChecks(t *testing.T) {
+	w := start(t, options{web: true})
+	content := noise(1<<20, 10)
+	fields := map[string]any{"disk_format": "qcow2", "container_format": "bare"}
+	id := w.create(w.alice, fields)
+	w.want(202, w.alice, "POST", "/v2/images/"+id+"/import", method("web-download", "uri", w.source(content)))
+	staged := w.create(w.alice, fields)
+	put(w, 204, w.alice, "/v2/images/"+staged+"/stage", content)
+	w.want(202, w.alice, "POST", "/v2/images/"+staged+"/import", method("glance-direct"))
+	for _, id := range []string{id, staged} {
+		if img := w.until(w.alice, id, "queued"); !strings.Contains(fmt.Sprint(img["kuva_last_failure"]), "qcow2") || img["size"] != nil {
+			t.Errorf("%v", img)
+		}
+	}
+	put(w, 204, w.alice, "/v2/images/"+staged+"/stage", content) // it can be filled again
+	w.sound()
+}
+
 // TestImportDelete: DELETE while importing answers 204 at once, ends the job
 // and gives all space back.
 func TestImportDelete(t *testing.T) {
