@@ -137,7 +137,7 @@ func parseCheck(word string) (*expr, error) {
 	}
 	left, right, ok := strings.Cut(word, ":")
 	if !ok || left == "" || right == "" {
-		return nil, fmt.Errorf("%q is no check: write KIND:VALUE, @ or !", clip(word))
+		return nil, fmt.Errorf("%q is no check: write @, ! or KIND:VALUE", clip(word))
 	}
 	if left == "rule" {
 		return &expr{kind: ruleRef, name: right}, nil
