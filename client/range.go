@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,14 +29,19 @@ const (
 // ErrNoRanges means that a service hands out its images only whole.
 var ErrNoRanges = errors.New("the service hands out no parts of an image: download it first")
 
+// ErrNoView means that a service does not compute an image in a format.
+var ErrNoView = errors.New("the service has no such view of the image")
+
 // Content is the content of an image, readable anywhere by HTTP ranges. What
 // was read last stays in memory, 32 MiB at most. It is safe for concurrent
 // use. Other than in a Download no digest is checked, since not all is read.
 type Content struct {
-	ctx context.Context
-	c   *Client
-	img api.Image
-	opt DownloadOptions
+	ctx  context.Context
+	c    *Client
+	img  api.Image
+	url  string
+	size int64
+	opt  DownloadOptions
 
 	mu    sync.Mutex
 	tag   string                  // of what was read so far
@@ -55,13 +63,51 @@ func (c *Client) Content(ctx context.Context, img api.Image) (*Content, error) {
 	if img.Size < 0 {
 		return nil, fmt.Errorf("image %s: %w: it is %s", img.ID, ErrNoContent, img.Status)
 	}
-	x := &Content{ctx: ctx, c: c, img: img, by: map[int64]*list.Element{}}
-	x.opt.fill()
+	return c.newContent(ctx, img, c.contentURL(img.ID), img.Size), nil
+}
+
+// View opens an image as a file of another format, as a kuva computes it while
+// it is read. ErrNoView where the service does not: others send the file as it
+// is, whatever is asked.
+func (c *Client) View(ctx context.Context, img api.Image, format string) (*Content, error) {
+	x := c.newContent(ctx, img, c.contentURL(img.ID)+"?"+url.Values{"format": {format}}.Encode(), -1)
+	if err := x.measure(); err != nil {
+		return nil, fmt.Errorf("image %s as %s: %w", img.ID, format, err)
+	}
 	return x, nil
 }
 
+func (c *Client) newContent(ctx context.Context, img api.Image, url string, size int64) *Content {
+	x := &Content{ctx: ctx, c: c, img: img, url: url, size: size, by: map[int64]*list.Element{}}
+	x.opt.fill()
+	return x
+}
+
+// measure asks for the first byte, whose answer tells the length. One of the
+// image's own length is no view.
+func (x *Content) measure() error {
+	resp, err := x.c.send(x.ctx, func() bool { return true }, func() (*http.Request, error) {
+		req, err := http.NewRequestWithContext(x.ctx, http.MethodGet, x.url, nil)
+		if err == nil {
+			req.Header.Set("Range", "bytes=0-0")
+		}
+		return req, err
+	})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, total, _ := strings.Cut(resp.Header.Get("Content-Range"), "/")
+	n, err := strconv.ParseInt(total, 10, 64)
+	if resp.StatusCode != http.StatusPartialContent || err != nil || n <= 0 || n == x.img.Size {
+		return ErrNoView
+	}
+	x.size = n
+	return nil
+}
+
 // Size is the length in bytes.
-func (x *Content) Size() int64 { return x.img.Size }
+func (x *Content) Size() int64 { return x.size }
 
 // ReadAt implements io.ReaderAt.
 func (x *Content) ReadAt(p []byte, off int64) (int, error) {
@@ -69,7 +115,7 @@ func (x *Content) ReadAt(p []byte, off int64) (int, error) {
 		return 0, fmt.Errorf("negative offset %d", off)
 	}
 	read := 0
-	for read < len(p) && off < x.img.Size {
+	for read < len(p) && off < x.size {
 		b, err := x.block(off/rangeBlock, (off+int64(len(p)-read)-1)/rangeBlock)
 		if err != nil {
 			return read, fmt.Errorf("read image %s: %w", x.img.ID, err)
@@ -101,7 +147,7 @@ func (x *Content) block(n, want int64) ([]byte, error) {
 	if _, ok := x.by[n-1]; ok || n == 0 {
 		want = max(want, n+rangeAhead-1)
 	}
-	want = min(want, n+rangeAhead-1, (x.img.Size-1)/rangeBlock)
+	want = min(want, n+rangeAhead-1, (x.size-1)/rangeBlock)
 	var blocks []*block
 	for i := n; i <= want && (i == n || x.by[i] == nil); i++ {
 		b := &block{n: i, done: make(chan struct{})}
@@ -138,7 +184,7 @@ func (x *Content) forget(b *block) {
 // fetch reads neighbouring blocks, with as many tries as a download has.
 func (x *Content) fetch(blocks []*block) error {
 	from := blocks[0].n * rangeBlock
-	all := make([]byte, min(int64(len(blocks))*rangeBlock, x.img.Size-from))
+	all := make([]byte, min(int64(len(blocks))*rangeBlock, x.size-from))
 	for try := 1; ; try++ {
 		err := x.get(all, from)
 		if err == nil {
@@ -166,7 +212,7 @@ func (x *Content) get(p []byte, from int64) error {
 	defer cancel(nil)
 	defer time.AfterFunc(x.opt.Stall, func() { cancel(errStalled) }).Stop()
 	resp, err := x.c.send(ctx, func() bool { return true }, func() (*http.Request, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, x.c.contentURL(x.img.ID), nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, x.url, nil)
 		if err == nil {
 			req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, from+int64(len(p))-1))
 		}
@@ -178,11 +224,11 @@ func (x *Content) get(p []byte, from int64) error {
 	defer resp.Body.Close()
 	switch resp.StatusCode {
 	case http.StatusPartialContent:
-		if err := sameRange(resp.Header.Get("Content-Range"), from, x.img.Size); err != nil {
+		if err := sameRange(resp.Header.Get("Content-Range"), from, x.size); err != nil {
 			return err
 		}
 	case http.StatusOK:
-		if from != 0 || int64(len(p)) < x.img.Size {
+		if from != 0 || int64(len(p)) < x.size {
 			return ErrNoRanges
 		}
 	default:

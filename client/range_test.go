@@ -108,3 +108,19 @@ func TestContentFails(t *testing.T) {
 		t.Errorf("changed meanwhile: %v", err)
 	}
 }
+
+// TestView: a service that has no views sends the file as it is, which is none.
+func TestView(t *testing.T) {
+	s := newService(t)
+	c := s.connect()
+	img := s.add(map[string]any{"name": "x", "status": "active", "disk_format": "raw"}, random(3<<20))
+	found, err := c.Find(t.Context(), img["id"].(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s.noRanges = range []bool{false, true} {
+		if _, err := c.View(t.Context(), found, "qcow2"); !errors.Is(err, ErrNoView) {
+			t.Errorf("ranges %t: %v", !s.noRanges, err)
+		}
+	}
+}
