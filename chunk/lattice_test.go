@@ -14,7 +14,7 @@ func cutBy(t testing.TB, l Lattice, file []byte, step func(left int) int) (piece
 	var all []byte
 	sizes = map[Hash]int{}
 	c := &Cutter{Emit: func(p Piece) error {
-		if p.Off != int64(len(all)) || p.Data != nil && len(p.Data) > Size {
+		if p.Off != int64(len(all)) || len(p.Data) > Size {
 			t.Fatalf("a piece of %d bytes at %d, behind %d", p.Len, p.Off, len(all))
 		}
 		if p.Data == nil {

@@ -496,10 +496,10 @@ func TestAcceptedFormats(t *testing.T) {
 		each(t, func(t *testing.T, w *world) {
 			for _, format := range images.DiskFormats {
 				n := images.NewImage{DiskFormat: format, ContainerFormat: "bare"}
-				img, err := w.Create(ctx, alice, n)
+				_, err := w.Create(ctx, alice, n)
 				if !slices.Contains(list, format) {
 					want(t, err, kuva.CodeInvalid)
-					img = w.create(alice, images.NewImage{Name: "later", DiskFormat: "raw", ContainerFormat: "bare"})
+					img := w.create(alice, images.NewImage{Name: "later", DiskFormat: "raw", ContainerFormat: "bare"})
 					_, err := w.Update(ctx, alice, img.ID, []images.Change{{Op: images.OpReplace, Name: "disk_format", Value: format}})
 					want(t, err, kuva.CodeInvalid)
 				} else if err != nil {
