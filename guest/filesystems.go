@@ -169,7 +169,7 @@ func (g *Guest) root(opened []*mounted) *mounted {
 			return m
 		}
 	}
-	return nil
+	return g.rootSubvolume(opened)
 }
 
 // mount shows the other file systems where the root's fstab mounts them.
@@ -188,6 +188,12 @@ func (g *Guest) mount(root *mounted, opened []*mounted) {
 			continue
 		}
 		for _, m := range opened {
+			if m.device == dev {
+				if sub := g.subvolume(m, line.Options); sub != nil {
+					_ = root.fs.Mount(target, sub) // where there is no such folder, nothing is mounted
+					break
+				}
+			}
 			if m != root && m.device == dev && f.Filesystems[m.fact].Mount == "" {
 				if root.fs.Mount(target, m.fs) == nil {
 					f.Filesystems[m.fact].Mount = "/" + target
