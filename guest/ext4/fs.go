@@ -53,22 +53,11 @@ func Open(d disk.Disk, b *budget.Budget) (*FS, error) {
 	return f, nil
 }
 
-// maxNotes is how many notes one file system gives.
-const maxNotes = 32
-
 // note keeps something odd, once.
 func (f *FS) note(id, detail string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := tree.Note{ID: id, Detail: detail}
-	for _, have := range f.notes {
-		if have == n {
-			return
-		}
-	}
-	if len(f.notes) < maxNotes {
-		f.notes = append(f.notes, n)
-	}
+	f.notes = tree.AddNote(f.notes, id, detail)
 }
 
 // Info implements tree.Reader. The type is ext2, ext3 or ext4 as blkid tells
@@ -95,6 +84,11 @@ func (f *FS) Info() tree.Info {
 	f.mu.Lock()
 	i.Notes = append(i.Notes, f.notes...)
 	f.mu.Unlock()
+	for _, n := range i.Notes {
+		if n.ID == tree.JournalReplayed || n.ID == tree.JournalDirty {
+			i.FreeBytes = -1
+		}
+	}
 	return i
 }
 

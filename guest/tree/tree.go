@@ -15,6 +15,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"slices"
 	"time"
 
 	"kuva/disk"
@@ -178,7 +179,9 @@ type Info struct {
 	UUID      string // as blkid prints it
 	BlockSize int64
 	Size      int64 // bytes that the file system spans
-	FreeBytes int64 // as its own counters say; -1 where they do not
+	// FreeBytes are as its own counters say; -1 where it has none, or where it
+	// was not unmounted, so that they are stale: a Spacer knows then.
+	FreeBytes int64
 	Features  []string
 	Notes     []Note
 }
@@ -187,6 +190,18 @@ type Info struct {
 type Note struct {
 	ID     string // one of the words below
 	Detail string
+}
+
+// maxNotes is how many notes one file system gives.
+const maxNotes = 32
+
+// AddNote appends a note that is not there yet, up to a bound.
+func AddNote(notes []Note, id, detail string) []Note {
+	n := Note{ID: id, Detail: detail}
+	if len(notes) >= maxNotes || slices.Contains(notes, n) {
+		return notes
+	}
+	return append(notes, n)
 }
 
 // The notes that readers give.

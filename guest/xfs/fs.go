@@ -54,22 +54,11 @@ func Open(d disk.Disk, b *budget.Budget) (*FS, error) {
 	return f, nil
 }
 
-// maxNotes is how many notes one file system gives.
-const maxNotes = 32
-
 // note keeps something odd, once.
 func (f *FS) note(id, detail string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := tree.Note{ID: id, Detail: detail}
-	for _, have := range f.notes {
-		if have == n {
-			return
-		}
-	}
-	if len(f.notes) < maxNotes {
-		f.notes = append(f.notes, n)
-	}
+	f.notes = tree.AddNote(f.notes, id, detail)
 }
 
 // Root implements tree.Reader.

@@ -174,5 +174,10 @@ func (f *FS) Info() tree.Info {
 	f.mu.Lock()
 	i.Notes = append(i.Notes, f.notes...)
 	f.mu.Unlock()
+	for _, n := range i.Notes {
+		if n.ID == tree.JournalReplayed || n.ID == tree.JournalDirty {
+			i.FreeBytes = -1
+		}
+	}
 	return i
 }
