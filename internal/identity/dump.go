@@ -194,8 +194,8 @@ func rowOf(row map[string]any, columns []string) ([]any, error) {
 	}
 	values := make([]any, len(columns))
 	for i, c := range columns {
-		v, there := row[bare(c)]
-		ok := there
+		v := row[bare(c)]
+		var ok bool
 		switch c[len(c)-1] {
 		case '?':
 			_, ok = v.(bool)

@@ -22,11 +22,10 @@ import (
 
 const canary = "c4n4ry-s3cret"
 
-// clock is both clocks of a checker, set by hand.
+// clock is the clock of a checker, set by hand.
 type clock struct{ passed atomic.Int64 }
 
 func (c *clock) mono() time.Duration     { return time.Duration(c.passed.Load()) }
-func (c *clock) now() time.Time          { return time.Unix(1_800_000_000, 0).Add(c.mono()) }
 func (c *clock) advance(d time.Duration) { c.passed.Add(int64(d)) }
 
 // keystone is a Keystone: the Identity API of this repository, which the

@@ -170,9 +170,9 @@ func (k *Keystone) ask(ctx context.Context, own, token string, expired bool) (An
 	case status == http.StatusNotFound:
 		return Answer{}, status, refused()
 	case status != http.StatusOK:
-		return Answer{}, status, fmt.Errorf("Keystone answers %d to a look-up of a token: does kuva's user have the role admin or service there?", status)
+		return Answer{}, status, fmt.Errorf("status %d of a look-up of a token at Keystone: does kuva's user have the role admin or service there?", status)
 	case w.Token.User.ID == "" || w.Token.ExpiresAt.IsZero():
-		return Answer{}, status, errors.New("Keystone's answer describes no token")
+		return Answer{}, status, errors.New("the answer of Keystone describes no token")
 	}
 	return Answer{Principal: k.principal(&w), Expires: w.Token.ExpiresAt}, status, nil
 }
@@ -284,7 +284,7 @@ func (k *Keystone) logIn(ctx context.Context) (string, time.Time, error) {
 	case err != nil:
 		return "", time.Time{}, err
 	case status != http.StatusCreated || token == "":
-		return "", time.Time{}, fmt.Errorf("Keystone answers %d to kuva's own log-in: look at user, password and project in the configuration", status)
+		return "", time.Time{}, fmt.Errorf("status %d of kuva's own log-in at Keystone: look at user, password and project in the configuration", status)
 	default:
 		return token, w.Token.ExpiresAt, nil
 	}
@@ -296,19 +296,19 @@ func (k *Keystone) do(r *http.Request, into *wireToken) (int, http.Header, error
 	r.Header.Set("Accept", "application/json")
 	res, err := k.client.Do(r)
 	if err != nil {
-		return 0, nil, fmt.Errorf("Keystone does not answer: %w", err)
+		return 0, nil, fmt.Errorf("no answer of Keystone: %w", err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return res.StatusCode, nil, fmt.Errorf("Keystone's answer broke off: %w", err)
+		return res.StatusCode, nil, fmt.Errorf("the answer of Keystone broke off: %w", err)
 	case len(body) > maxAnswer:
-		return res.StatusCode, nil, errors.New("Keystone's answer is too large")
+		return res.StatusCode, nil, errors.New("the answer of Keystone is too large")
 	case res.StatusCode/100 != 2:
 		return res.StatusCode, res.Header, nil
 	case json.Unmarshal(body, into) != nil:
-		return res.StatusCode, nil, errors.New("Keystone's answer is no token")
+		return res.StatusCode, nil, errors.New("the answer of Keystone is no token")
 	}
 	return res.StatusCode, res.Header, nil
 }

@@ -171,8 +171,8 @@ func TestGophercloudAll(t *testing.T) {
 	ok(t, credentials.Delete(ctx, c, cert.ID).ExtractErr())
 
 	// the catalogue
-	north := must[*regions.Region](t)(regions.Create(ctx, c, regions.CreateOpts{ID: "north", ParentRegionID: Region}).Extract())
-	north = must[*regions.Region](t)(regions.Update(ctx, c, "north", regions.UpdateOpts{Description: &text}).Extract())
+	must[*regions.Region](t)(regions.Create(ctx, c, regions.CreateOpts{ID: "north", ParentRegionID: Region}).Extract())
+	north := must[*regions.Region](t)(regions.Update(ctx, c, "north", regions.UpdateOpts{Description: &text}).Extract())
 	check("region", north.Description == text && len(all(t, regions.List(c, regions.ListOpts{ParentRegionID: Region}), regions.ExtractRegions)) == 1)
 	swift := must[*services.Service](t)(services.Create(ctx, c, services.CreateOpts{Type: "object-store", Extra: map[string]any{"name": "swift"}}).Extract())
 	must[*services.Service](t)(services.Update(ctx, c, swift.ID, services.UpdateOpts{Enabled: &yes}).Extract())

@@ -50,9 +50,6 @@ func boolean(q url.Values, name string) *bool {
 	return &on
 }
 
-// is reports whether a filter is absent or asks for this value.
-func is(q url.Values, name, value string) bool { return !q.Has(name) || q.Get(name) == value }
-
 // commas takes a list such as tags=a,b apart.
 func commas(q url.Values, name string) []string {
 	if !q.Has(name) {
