@@ -4,6 +4,7 @@ import (
 	"iter"
 
 	"kuva/disk"
+	"kuva/guest/internal/blocks"
 	"kuva/guest/tree"
 )
 
@@ -33,24 +34,7 @@ type file struct {
 func (c *file) Size() int64 { return c.size }
 
 func (c *file) ReadAt(p []byte, off int64) (int, error) {
-	return disk.ReadAtFunc(p, off, c.size, func(p []byte, off int64) error {
-		for len(p) > 0 {
-			e, err := c.extent(off)
-			if err != nil {
-				return err
-			}
-			part := p[:min(int64(len(p)), e.Len)]
-			if e.Kind == disk.Data {
-				if err := c.f.r.ReadFull(part, e.At); err != nil {
-					return err
-				}
-			} else {
-				clear(part)
-			}
-			p, off = p[len(part):], off+int64(len(part))
-		}
-		return nil
-	})
+	return c.f.r.ReadAt(p, off, c.size, c.extent)
 }
 
 // extent tells what lies at off, up to the end of the file at most.
@@ -76,18 +60,4 @@ func (c *file) extent(off int64) (disk.Extent, error) {
 }
 
 // Extents implements tree.Extenter.
-func (c *file) Extents() iter.Seq2[disk.Extent, error] {
-	return func(yield func(disk.Extent, error) bool) {
-		for off := int64(0); off < c.size; {
-			e, err := c.extent(off)
-			if err != nil {
-				yield(disk.Extent{}, err)
-				return
-			}
-			if !yield(e, nil) {
-				return
-			}
-			off = e.End()
-		}
-	}
-}
+func (c *file) Extents() iter.Seq2[disk.Extent, error] { return blocks.Extents(c.size, c.extent) }
