@@ -4,7 +4,9 @@ package check
 var All = []*Check{
 	// It will not start.
 	noLoader,
+	encrypted,
 	virtio,
+	windowsVirtio,
 	rootDevice,
 	fstabDevice,
 	fstabMissing,
@@ -12,6 +14,9 @@ var All = []*Check{
 	// Nobody gets in.
 	cloudInit,
 	cloudInitDisabled,
+	cloudInitDatasource,
+	cloudInitModules,
+	windowsCloudbase,
 	staticNetwork,
 	fixedMAC,
 
@@ -20,6 +25,11 @@ var All = []*Check{
 	sshHostKeys,
 	authorizedKeys,
 	cloudInitState,
+	dhcpLeases,
+	randomSeed,
+	iscsi,
+	subscription,
+	windowsSysprep,
 
 	// A secret is inside.
 	privateKey,
@@ -29,4 +39,19 @@ var All = []*Check{
 
 	// It could be better.
 	accounts,
+	foreignTools,
+	hardwareTools,
+	needlessData,
+	unclean,
+	hostname,
+	crontab,
+	bootCommands,
+	acpi,
+	acpiHotplug,
+	serialConsole,
+	rootPartition,
+	xorg,
+	cloudbaseSettings,
+	windowsIDE,
+	windowsInput,
 }

@@ -66,7 +66,7 @@ func (e Evidence) String() string {
 	if e.Value != "" {
 		text += " " + e.Value
 	}
-	return text
+	return strings.TrimLeft(text, " ")
 }
 
 // MaxEvidence is how many places one finding names.

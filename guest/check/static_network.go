@@ -11,7 +11,7 @@ import (
 // take the same one, in a network that may not have it.
 var staticNetwork = &Check{
 	ID: "access-static-network", Severity: Access,
-	Rows: []string{"S2-11", "S2-12", "S2-13", "S2-27", "S2-28", "S2-29", "S3-33", "S0-24", "S0-25", "S1-12", "S3-10"},
+	Rows: []string{"S2-11", "S2-12", "S2-13", "S2-27", "S2-28", "S2-29", "S3-33", "S0-24", "S0-25", "S1-12", "S3-10", "X-11"},
 	Run: func(s *Subject) error {
 		var worst *Finding
 		for _, i := range interfaces(s.Facts) {

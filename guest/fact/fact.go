@@ -251,6 +251,8 @@ type Windows struct {
 	Drivers   []WindowsDriver   `json:"drivers,omitempty"`
 	Adapters  []Interface       `json:"adapters,omitempty"`
 	Cloudbase map[string]string `json:"cloudbase,omitempty"` // options of cloudbase-init.conf; nil where it is not installed
+	// Filters are the filter drivers over keyboard and mouse, by class.
+	Filters map[string][]string `json:"filters,omitempty"`
 	// Hibernated: the system was hibernated or shut down by fast startup.
 	Hibernated bool `json:"hibernated,omitempty"`
 }

@@ -170,6 +170,11 @@ var windowsDrivers = []string{
 	"xenbus", "xenvbd", "xennet", "xenvif", "vmci", "pvscsi", "vmxnet3ndis6", "vboxguest", "vboxsf", "storvsc", "netvsc", "prl_strg",
 }
 
+// inputClasses are the classes of devices without which nobody can type.
+var inputClasses = map[string]string{
+	"keyboard": "{4D36E96B-E325-11CE-BFC1-08002BE10318}", "mouse": "{4D36E96F-E325-11CE-BFC1-08002BE10318}",
+}
+
 var arches64 = map[string]string{"AMD64": "x86_64", "x86": "i686", "ARM64": "aarch64"}
 
 func (g *Guest) system(h *regf.Hive) error {
@@ -216,6 +221,14 @@ func (g *Guest) system(h *regf.Hive) error {
 		file = strings.TrimPrefix(strings.ToLower(path.Clean("/" + file))[1:], "systemroot/")
 		d.Found = g.exists("Windows/" + file)
 		w.Drivers = append(w.Drivers, d)
+	}
+	for class, id := range inputClasses {
+		if k, err := set.Key(`Control\Class\` + id); err == nil {
+			if w.Filters == nil {
+				w.Filters = map[string][]string{}
+			}
+			w.Filters[class] = texts(k, "UpperFilters")
+		}
 	}
 	if err := g.windowsServices(services); err != nil {
 		return err

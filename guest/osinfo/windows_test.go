@@ -58,6 +58,9 @@ const system = `[HKEY_LOCAL_MACHINE\TEST\Select]
 [HKEY_LOCAL_MACHINE\TEST\ControlSet002\Control\Network\{4D36E972-E325-11CE-BFC1-08002BE10318}\{A}\Connection]
 "Name"="Ethernet"
 
+[HKEY_LOCAL_MACHINE\TEST\ControlSet002\Control\Class\{4D36E96B-E325-11CE-BFC1-08002BE10318}]
+"UpperFilters"=@KBD@
+
 [HKEY_LOCAL_MACHINE\TEST\ControlSet002\Services\viostor]
 "Start"=dword:00000000
 "Type"=dword:00000001
@@ -101,7 +104,7 @@ const sam = `[HKEY_LOCAL_MACHINE\TEST\SAM\Domains\Account\Users\Names\Administra
 
 func TestWindows(t *testing.T) {
 	rest := strings.Repeat(",00", 40)
-	sys := strings.NewReplacer("@IP@", multi("10.0.0.5"), "@GW@", multi("10.0.0.1")).Replace(system)
+	sys := strings.NewReplacer("@IP@", multi("10.0.0.5"), "@GW@", multi("10.0.0.1"), "@KBD@", multi("vmkbd", "kbdclass")).Replace(system)
 	f, notes := gather(t, guesttest.Files{
 		"Windows/System32/config/SOFTWARE":     string(regftest.Merge(t, software)),
 		"Windows/System32/config/SYSTEM":       string(regftest.Merge(t, sys)),
@@ -120,7 +123,7 @@ func TestWindows(t *testing.T) {
 	})
 	key := func(id string) string { return `ControlSet002\Services\Tcpip\Parameters\Interfaces\` + id }
 	same(t, f.Windows, &fact.Windows{
-		Edition: "ServerStandard", Sysprep: "IMAGE_STATE_COMPLETE", Hibernated: true,
+		Edition: "ServerStandard", Sysprep: "IMAGE_STATE_COMPLETE", Hibernated: true, Filters: map[string][]string{"keyboard": {"vmkbd", "kbdclass"}},
 		Drivers: []fact.WindowsDriver{
 			{Name: "viostor", Start: 0, Image: `System32\drivers\viostor.sys`, Found: true},
 			{Name: "netkvm", Start: 3, Image: `\SystemRoot\System32\drivers\netkvm.sys`},
