@@ -41,16 +41,6 @@ type FS struct {
 	root     uint32
 }
 
-// Is tells whether a disk begins like a FAT file system. boot is its first
-// sector.
-func Is(boot []byte) bool {
-	if len(boot) < 512 {
-		return false
-	}
-	_, err := parse(boot, 1<<62)
-	return err == nil
-}
-
 // Open reads the boot sector. The disk must stay open until the last use.
 func Open(d disk.Disk, b *budget.Budget) (*FS, error) {
 	f := &FS{d: d, budget: b, blocks: blocks.New(format, d, b)}

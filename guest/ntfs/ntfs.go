@@ -60,12 +60,6 @@ type FS struct {
 	nodes map[uint64]*node // those that were read lately
 }
 
-// Is tells whether a disk begins like an NTFS file system. boot is its first
-// sector.
-func Is(boot []byte) bool {
-	return len(boot) >= 512 && string(boot[3:11]) == "NTFS    "
-}
-
 // Open reads the boot sector and the records of the file system itself. The
 // disk must stay open until the last use.
 func Open(d disk.Disk, b *budget.Budget) (*FS, error) {
@@ -74,7 +68,7 @@ func Open(d disk.Disk, b *budget.Budget) (*FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !Is(boot) {
+	if string(boot[3:11]) != "NTFS    " {
 		return nil, disk.Malform(format, "no NTFS in the boot sector")
 	}
 	at, err := f.geometry(boot)
