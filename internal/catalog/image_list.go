@@ -339,7 +339,7 @@ func (l *lister) part(v Viewer, b branch, how lead) string {
 		selects[k] = column(o.Key) + " AS k" + strconv.Itoa(k)
 		orders[k] = column(o.Key) + direction(o)
 	}
-	if how.ids != "" {
+	if how.ids != "" || b.shared {
 		where += b.whereByID(&l.binds) + " AND i.deleted_at = 0 AND (i.hidden = " + l.arg(l.query.Hidden) + ") = (0 = 0)"
 	} else {
 		where += b.where(&l.binds, "i.") + " AND i.deleted_at = 0 AND i.hidden = " + l.arg(l.query.Hidden)

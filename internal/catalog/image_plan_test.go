@@ -53,7 +53,7 @@ var listViewers = map[string]catalog.Viewer{"member": {Project: catalogtest.Big}
 // its own, in its order, in both engines.
 func TestListsUseIndexes(t *testing.T) {
 	catalogtest.Each(t, func(t *testing.T, db *catalog.DB) {
-		catalogtest.Fill(t, db, 20_000)
+		catalogtest.Fill(t, db, 5_000)
 		checkPlans(t.Context(), t, db)
 	})
 }
@@ -61,7 +61,7 @@ func TestListsUseIndexes(t *testing.T) {
 func checkPlans(ctx context.Context, t *testing.T, db *catalog.DB) {
 	for name, shape := range listShapes() {
 		for who, v := range listViewers {
-			for _, visibility := range []string{"", "all", "public", "private", "shared"} {
+			for _, visibility := range []string{"", "all", "shared"} {
 				for _, marker := range []*catalog.Image{nil, {Image: kuva.Image{ID: "m", Name: "n", CreatedAt: time.Unix(1, 0)}}} {
 					q := shape.q
 					q.Limit, q.Visibility = 20, visibility
@@ -127,6 +127,9 @@ var usedIndex = regexp.MustCompile(`(?:^SEARCH i USING (?:COVERING )?INDEX |Inde
 func planIsBad(tx *catalog.Tx, plan []string, end string) string {
 	branches := 0
 	for n, line := range plan {
+		if n > 0 && strings.HasPrefix(plan[n-1], "SEARCH m") && !strings.HasSuffix(line, "(id=?)") {
+			return "does not look up what is shared by its id: " + line
+		}
 		switch {
 		case strings.HasPrefix(line, "SCAN i"), strings.HasPrefix(line, "SCAN m"), strings.Contains(line, "Seq Scan"),
 			strings.HasPrefix(line, "SEARCH i ") && !strings.Contains(line, "USING"):
@@ -136,7 +139,7 @@ func planIsBad(tx *catalog.Tx, plan []string, end string) string {
 		if m == nil || m[1] == "image_pkey" || strings.HasPrefix(m[1], "sqlite_autoindex") || strings.HasPrefix(m[1], "image_member") {
 			continue
 		}
-		if strings.Contains(line, " AND id=?") || n+1 < len(plan) && strings.Contains(plan[n+1], "(id = ") {
+		if n+1 < len(plan) && strings.Contains(plan[n+1], "(id = ") {
 			continue // what is shared, one by one
 		}
 		branches++
