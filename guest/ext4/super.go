@@ -213,12 +213,6 @@ func (s *super) descBlock(n uint64) uint64 {
 	return at
 }
 
-// Probe tells whether a volume begins like an ext2, ext3 or ext4. p is the
-// volume's first 2 KiB or more.
-func Probe(p []byte) bool {
-	return len(p) >= superOffset+superSize && le.Uint16(p[superOffset+56:]) == superMagic
-}
-
 // findSuper reads the superblock, or a copy of it where the first is broken.
 func (f *FS) findSuper() error {
 	first, cause := f.superAt(superOffset)

@@ -104,9 +104,6 @@ func parseSuper(p []byte) (*super, error) {
 	return s, nil
 }
 
-// Probe tells whether a volume begins like an XFS. p is its first sector.
-func Probe(p []byte) bool { return len(p) >= 512 && string(p[:4]) == superMagic }
-
 // block gives the byte where a block lies. Numbers of blocks are a group and a
 // block in it.
 func (s *super) block(fsb uint64) (int64, error) {
