@@ -192,15 +192,22 @@ func (f *FS) lookAtLog() error {
 	if err != nil {
 		return err
 	}
-	page := make([]byte, 4096)
-	if _, err := s.ReadAt(page, 0); err != nil {
-		return err
-	}
 	le := binary.LittleEndian
-	if string(page[:4]) != "RSTR" { // an emptied log is all ones
-		return nil
+	newest, open := uint64(0), false
+	for i := range int64(2) { // written in turn
+		page := make([]byte, 4096)
+		if err := disk.ReadFull(s, page, i*int64(len(page))); err != nil {
+			return err
+		}
+		at := int(le.Uint16(page[24:]))
+		if string(page[:4]) != "RSTR" || at+16 > 510 { // an emptied log is all ones
+			continue
+		}
+		if lsn := le.Uint64(page[at:]); lsn >= newest {
+			newest, open = lsn, le.Uint16(page[at+12:]) != 0xffff && le.Uint16(page[at+14:])&2 == 0
+		}
 	}
-	if at := int(le.Uint16(page[24:])); at+16 <= 510 && le.Uint16(page[at+12:]) != 0xffff && le.Uint16(page[at+14:])&2 == 0 {
+	if open {
 		f.note(tree.JournalDirty, "the volume was not unmounted; its journal is not replayed")
 	}
 	return nil

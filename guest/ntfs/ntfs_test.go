@@ -1,6 +1,8 @@
 package ntfs_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -199,6 +201,50 @@ func TestNames(t *testing.T) {
 	}
 	if n := f.Info().Notes; len(n) != 1 || n[0].ID != ntfs.Hibernated {
 		t.Errorf("hibernated: %+v", n)
+	}
+}
+
+// TestNotes tells of a volume that was not unmounted, by its journal and by its
+// own mark, and of one that is cut off.
+func TestNotes(t *testing.T) {
+	good, err := os.ReadFile(makeImage(t, 4<<20, "", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	le := binary.LittleEndian
+	restart := func(b []byte, page int, lsn uint64, client uint16) {
+		at := bytes.Index(good, bytes.Repeat([]byte{0xff}, 64<<10)) &^ 4095 // the emptied journal
+		p := b[at+page*4096:]
+		copy(p, "RSTR")
+		le.PutUint16(p[24:], 48)
+		le.PutUint64(p[48:], lsn)
+		le.PutUint16(p[60:], client)
+		le.PutUint16(p[62:], 0)
+	}
+	for name, tt := range map[string]struct {
+		change func(b []byte) []byte
+		want   string
+	}{
+		"clean":        {func(b []byte) []byte { return b }, ""},
+		"open journal": {func(b []byte) []byte { restart(b, 0, 5, 0); return b }, tree.JournalDirty},
+		"closed since": {func(b []byte) []byte { restart(b, 0, 5, 0); restart(b, 1, 6, 0xffff); return b }, ""},
+		"open since":   {func(b []byte) []byte { restart(b, 0, 5, 0xffff); restart(b, 1, 6, 0); return b }, tree.JournalDirty},
+		"cut off":      {func(b []byte) []byte { return b[:len(b)-8192] }, tree.Truncated},
+		"marked": {func(b []byte) []byte {
+			at := int(le.Uint64(b[48:]))*4096 + 3*1024
+			a := attrOf(t, b[at:][:1024], 0x70)
+			a[le.Uint16(a[20:])+10] |= 1
+			return b
+		}, tree.JournalDirty},
+	} {
+		f, _ := open(t, guesttest.RawBytes(t, tt.change(bytes.Clone(good))))
+		got := ""
+		for _, n := range f.Info().Notes {
+			got += n.ID
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
 	}
 }
 
