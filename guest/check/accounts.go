@@ -41,7 +41,16 @@ var accounts = &Check{
 			if !u.LastLogin.IsZero() {
 				about = append(about, "last login "+u.LastLogin.Format("2006-01-02"))
 			}
-			seen = append(seen, Evidence{Path: "/etc/passwd", Value: strings.Join(about, ", ")})
+			line, err := s.accountLine("/etc/passwd", u.Name+":")
+			if err != nil {
+				return err
+			}
+			seen = append(seen, Evidence{Path: "/etc/passwd", Line: line, Value: strings.Join(about, ", ")})
+			sudo, err := s.sudoLines(u.Name)
+			if err != nil {
+				return err
+			}
+			seen = append(seen, sudo...)
 		}
 		if len(seen) > 0 {
 			s.Find(seen...).With("count", len(seen), "name", s.firstSpare())
@@ -57,4 +66,35 @@ func (s *Subject) firstSpare() string {
 		}
 	}
 	return "USER"
+}
+
+// accountLine gives the number of the line that begins with a text, 0 if none
+// does.
+func (s *Subject) accountLine(path, prefix string) (int, error) {
+	e, err := s.firstLine(path, prefix)
+	if err != nil || e == nil {
+		return 0, err
+	}
+	return e.Line, nil
+}
+
+// sudoLines are the lines that let an account become root.
+func (s *Subject) sudoLines(name string) ([]Evidence, error) {
+	files, err := s.filesIn(func(n string) bool { return !strings.ContainsAny(n, ".~") }, "etc/sudoers.d") // as sudo reads it
+	if err != nil {
+		return nil, err
+	}
+	var seen []Evidence
+	for _, f := range append([]Evidence{{Path: "/etc/sudoers"}}, files...) {
+		b, err := s.Read(f.Path)
+		if err != nil {
+			return seen, err
+		}
+		for _, l := range Lines(b) {
+			if words := strings.Fields(l.Text); len(words) > 1 && words[0] == name {
+				seen = append(seen, Evidence{Path: f.Path, Line: l.Number, Value: l.Text})
+			}
+		}
+	}
+	return seen, nil
 }

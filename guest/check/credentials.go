@@ -44,6 +44,7 @@ var credentialFiles = []struct {
 	suffix string
 	re     *regexp.Regexp
 }{
+	{"/user-data.txt", regexp.MustCompile(`(?m)^[\s-]*(password|passwd|plain_text_passwd|hashed_passwd)\s*:`)},
 	{"/.aws/credentials", regexp.MustCompile(`(?m)^\s*(aws_secret_access_key)\s*=`)},
 	{"/.netrc", regexp.MustCompile(`\b(password)\s+\S`)},
 	{"/.pgpass", regexp.MustCompile(`(?m)^([^#:\n]+):\S`)},

@@ -15,7 +15,11 @@ var fixedMAC = &Check{
 		guide := ""
 		for _, i := range s.Facts.Network.Interfaces {
 			if macAddress.MatchString(i.MAC) {
-				seen = append(seen, Evidence{Path: i.File, Line: i.Line, Value: i.Name + ": " + i.MAC})
+				line, err := s.lineOf(i.File, i.Line, i.MAC)
+				if err != nil {
+					return err
+				}
+				seen = append(seen, Evidence{Path: i.File, Line: line, Value: i.Name + ": " + i.MAC})
 				guide = i.Renderer
 			}
 		}

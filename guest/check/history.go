@@ -51,4 +51,4 @@ var historyFile = map[string]bool{
 
 // typedSecret matches up to where the secret begins, so that what is shown
 // does not give it away.
-var typedSecret = regexp.MustCompile(`(?i)(password|passwd|passphrase|secret|token|api_?key|credential|aws_secret_access_key|bearer)\w*["']?\s*[=: ]\s*["']?|mysql\s.*-p|sshpass\s+-p\s*|curl\s.*(-u|--user)\s+[^ :]+:|://[^/ :@]+:|IDENTIFIED BY\s+['"]`)
+var typedSecret = regexp.MustCompile(`(?i)(password|passphrase|secret|token|api_?key|credential|aws_secret_access_key|bearer)\w*["']?\s*[=: ]\s*["']?|passwd["']?\s*[=:]|mysql\s.*-p|sshpass\s+-p\s*|curl\s.*(-u|--user)\s+[^ :]+:|://[^/ :@]+:|IDENTIFIED BY\s+['"]`)

@@ -34,6 +34,21 @@ func (s *Subject) filesIn(match func(name string) bool, dirs ...string) ([]Evide
 	return seen, nil
 }
 
+// lineOf gives the number of the first line from one on that holds a text in
+// any case, or that number itself if none does.
+func (s *Subject) lineOf(path string, from int, text string) (int, error) {
+	b, err := s.Read(path)
+	if err != nil {
+		return from, err
+	}
+	for _, l := range Lines(b) {
+		if l.Number >= from && strings.Contains(strings.ToLower(l.Text), strings.ToLower(text)) {
+			return l.Number, nil
+		}
+	}
+	return from, nil
+}
+
 // firstLine gives the first line of a file with a prefix, as evidence.
 func (s *Subject) firstLine(path, prefix string) (*Evidence, error) {
 	b, err := s.Read(path)

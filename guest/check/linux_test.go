@@ -1,6 +1,7 @@
 package check
 
 import (
+	"strings"
 	"testing"
 
 	"kuva/guest/fact"
@@ -77,6 +78,9 @@ func TestStaticNetwork(t *testing.T) {
 	mac.MAC = "00:0c:29:01:02:03"
 	want(t, fixedMAC, net(mac, static), "/etc/network/interfaces:9 eth1: 00:0c:29:01:02:03")
 	want(t, fixedMAC, net(static, dhcp))
+	tied := net(mac)
+	tied.files = guesttest.Files{"etc/network/interfaces": strings.Repeat("\n", 8) + "iface eth1 inet dhcp\n hwaddress ether 00:0C:29:01:02:03\n"}
+	want(t, fixedMAC, tied, "/etc/network/interfaces:10 eth1: 00:0c:29:01:02:03")
 }
 
 func TestUdevRules(t *testing.T) {
@@ -144,6 +148,9 @@ func TestAccounts(t *testing.T) {
 	alice := fact.User{Name: "alice", UID: 1001, Home: "/home/alice", Password: "set", Keys: 2, Sudo: true, HomeSize: 10}
 	want(t, accounts, users(&fact.CloudInit{}, alice), "/etc/passwd alice, uid 1001, password set, 2 ssh keys, sudo, /home/alice: 10 bytes")
 	want(t, accounts, users(nil, alice))
+	lines := users(&fact.CloudInit{}, fact.User{Name: "bob", UID: 1002, HomeSize: -1})
+	lines.files = guesttest.Files{"etc/passwd": "root:x:0:0\nbob:x:1002:1\n", "etc/sudoers": "root ALL\n", "etc/sudoers.d/b": "# bob\nbob ALL=(ALL) ALL\n", "etc/sudoers.d/b.old": "bob ALL\n"}
+	want(t, accounts, lines, "/etc/passwd:2 bob, uid 1002", "/etc/sudoers.d/b:2 bob ALL=(ALL) ALL")
 	want(t, accounts, users(&fact.CloudInit{}, fact.User{Name: "debian", UID: 1000, Default: true}))
 }
 
@@ -158,25 +165,26 @@ func TestPassword(t *testing.T) {
 
 func TestSecrets(t *testing.T) {
 	g := guest{files: guesttest.Files{
-		"stray.pem":                      "x\n-----BEGIN RSA PRIVATE KEY-----\n",
-		"root/.ssh/id_ed25519":           key,
-		"root/.ssh/id_ed25519.pub":       "ssh-ed25519 A",
-		"home/al/cert.pem":               "-----BEGIN CERTIFICATE-----\n",
-		"home/al/src/node_modules/k.pem": key,
-		"usr/share/doc/example.pem":      key,
-		"root/.bash_history":             "ls\nmysql -u root -phunter2\nexport DB_PASSWORD=hunter2\n",
-		"home/al/.bash_history":          "make\n",
-		"home/al/.aws/credentials":       "[default]\naws_access_key_id=A\naws_secret_access_key = hunter2\n",
-		"home/al/.netrc":                 "machine a login b password hunter2\n",
-		"home/al/.docker/config.json":    "{\"auths\": {}}",
-		"home/al/.env":                   "DEBUG=1\nAPP_SECRET=hunter2\n",
-		"home/al/project-openrc.sh":      "export OS_PASSWORD=$OS_PASSWORD_INPUT\n",
-		"home/al/.ssh/authorized_keys":   "# me\nssh-rsa AAAA al@laptop\n",
-		"tmp/notes.txt":                  "nothing\n",
+		"stray.pem":                                 "x\n-----BEGIN RSA PRIVATE KEY-----\n",
+		"root/.ssh/id_ed25519":                      key,
+		"root/.ssh/id_ed25519.pub":                  "ssh-ed25519 A",
+		"home/al/cert.pem":                          "-----BEGIN CERTIFICATE-----\n",
+		"home/al/src/node_modules/k.pem":            key,
+		"usr/share/doc/example.pem":                 key,
+		"root/.bash_history":                        "ls\nmysql -u root -phunter2\nexport DB_PASSWORD=hunter2\n",
+		"home/al/.bash_history":                     "make\npasswd al\n",
+		"home/al/.aws/credentials":                  "[default]\naws_access_key_id=A\naws_secret_access_key = hunter2\n",
+		"home/al/.netrc":                            "machine a login b password hunter2\n",
+		"home/al/.docker/config.json":               "{\"auths\": {}}",
+		"home/al/.env":                              "DEBUG=1\nAPP_SECRET=hunter2\n",
+		"home/al/project-openrc.sh":                 "export OS_PASSWORD=$OS_PASSWORD_INPUT\n",
+		"home/al/.ssh/authorized_keys":              "# me\nssh-rsa AAAA al@laptop\n",
+		"tmp/notes.txt":                             "nothing\n",
+		"var/lib/cloud/instances/i-1/user-data.txt": "#cloud-config\nchpasswd:\n  expire: false\npassword: hunter2\n",
 	}}
 	want(t, privateKey, g, "/root/.ssh/id_ed25519:1", "/stray.pem:2")
 	want(t, history, g, "/root/.bash_history:2 mysql -u root -p…", "/root/.bash_history:3 PASSWORD=…", "/home/al/.bash_history")
-	want(t, credentials, g, "/home/al/.aws/credentials:3 aws_secret_access_key…", "/home/al/.env:2 APP_SECRET…", "/home/al/.netrc:1 password…")
+	want(t, credentials, g, "/home/al/.aws/credentials:3 aws_secret_access_key…", "/home/al/.env:2 APP_SECRET…", "/home/al/.netrc:1 password…", "/var/lib/cloud/instances/i-1/user-data.txt:4 password…")
 	g.facts = func(f *fact.Facts) { f.Users = []fact.User{{Name: "al", Home: "/home/al", Keys: 1}} }
 	want(t, authorizedKeys, g, "/home/al/.ssh/authorized_keys:2 al: al@laptop")
 

@@ -58,7 +58,7 @@ func (s *Subject) personal(f func(file string, size int64) error) error {
 	for _, place := range []struct {
 		dir   string
 		depth int
-	}{{"root", 8}, {"home", 9}, {".", 1}, {"tmp", 4}, {"var/tmp", 4}, {"opt", 5}, {"srv", 5}, {"etc/ssl/private", 2}, {"etc/pki/tls/private", 2}, {"Users", 6}} {
+	}{{"root", 8}, {"home", 9}, {".", 1}, {"tmp", 4}, {"var/tmp", 4}, {"opt", 5}, {"srv", 5}, {"var/lib/cloud/instances", 2}, {"etc/ssl/private", 2}, {"etc/pki/tls/private", 2}, {"Users", 6}} {
 		err := fs.WalkDir(s.FS, place.dir, func(p string, d fs.DirEntry, err error) error {
 			if err != nil {
 				if budget.IsLimit(err) {

@@ -7,6 +7,7 @@ package diskimage
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -59,6 +60,32 @@ func Snapshots(t testing.TB, base Disk) (first, second Disk) {
 		return nil
 	})
 	return disk(dir, "first"), disk(dir, "second")
+}
+
+// Planted is a thing that testdata/plant-dirty put into a disk.
+type Planted struct {
+	Path string `json:"path"`
+	Line int    `json:"line"` // 0 where lines mean nothing
+	Kind string `json:"kind"` // in the words of the script
+}
+
+// Dirty gives the disk of Debian with what a server in use leaves behind (the
+// raw file alone), and what that is and where. Making it takes some seconds.
+func Dirty(t testing.TB) (raw string, planted []Planted) {
+	t.Helper()
+	base := Debian(t)
+	testkit.Need(t, "debugfs", "sfdisk", "perl", "ssh-keygen")
+	dir := made(t, "dirty", base.Raw, []string{"plant-dirty", "lib-image.sh"}, func(dir string) error {
+		return script("plant-dirty", base.Raw, dir+"/dirty.raw", dir+"/planted.json")
+	})
+	b, err := os.ReadFile(filepath.Join(dir, "planted.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &planted); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "dirty.raw"), planted
 }
 
 func build(t testing.TB, name, builder string, args ...string) Disk {
