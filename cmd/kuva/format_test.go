@@ -28,23 +28,6 @@ func TestFileName(t *testing.T) {
 	}
 }
 
-func TestFormatOf(t *testing.T) {
-	iso := make([]byte, 0x8006)
-	copy(iso[0x8001:], "CD001")
-	vdi := make([]byte, 0x48)
-	copy(vdi[0x40:], "\x7f\x10\xda\xbe")
-	for want, head := range map[string][]byte{
-		"qcow2": []byte("QFI\xfb\x00\x00\x00\x03"), "vmdk": []byte("KDMV\x01"), "vhdx": []byte("vhdxfile"), "vhd": []byte("conectix"),
-		"vdi": vdi, "iso": iso, "raw": nil,
-	} {
-		if got := formatOf(head); got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-	if got := formatOf([]byte("QFI")); got != "raw" {
-		t.Errorf("three bytes: %s", got)
-	}
-}
 
 func TestProgressLine(t *testing.T) {
 	if got, want := progressLine("upload", 1<<30, 4<<30, 10*time.Second), "upload 1.0 GiB of 4.0 GiB (25 %), 102.4 MiB/s, 30s left"; got != want {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,13 +19,14 @@ func newImageUpload() *cobra.Command {
 	var cloud cloud
 	var n client.NewImage
 	var properties []string
-	var asJSON, quiet bool
+	var asJSON, quiet, mustBoot bool
 	cmd := &cobra.Command{
 		Use:   "upload FILE|-",
 		Short: "Make an image of a file",
 		Long: `Make an image and fill it with a file, or with standard input for "-". The name is
-the file's without its ending, the disk format is told by its first bytes, unless
-you say otherwise.
+the file's without its ending, the disk format is told by its bytes, unless you say
+otherwise. A file is looked into before its first byte is sent, and the worst that
+was found is told: see kuva inspect.
 
 The bytes are hashed on the way and compared with what the service says it keeps.
 If the upload fails, the image stays and can be filled again: name it with --id.`,
@@ -42,8 +44,17 @@ If the upload fails, the image stays and can be filled again: name it with --id.
 				return err
 			}
 			defer in.Close()
-			if err := guess(&n, in, args[0]); err != nil {
+			if err := guess(cmd.Context(), &n, in, bytes, args[0]); err != nil {
 				return err
+			}
+			f, isFile := in.(*os.File)
+			switch {
+			case isFile && bytes >= 0 && n.DiskFormat != "" && n.ContainerFormat == "bare":
+				if err := lookFirst(cmd, f, bytes, n.DiskFormat, quiet, mustBoot); err != nil {
+					return err
+				}
+			case mustBoot:
+				return usagef("--check needs a file that can be looked into before it is sent")
 			}
 			c, err := cloud.connect(cmd.Context())
 			if err != nil {
@@ -69,7 +80,7 @@ If the upload fails, the image stays and can be filled again: name it with --id.
 	f := cmd.Flags()
 	cloud.flags(f)
 	f.StringVar(&n.Name, "name", "", "`NAME` of the image (default: of the file)")
-	f.StringVar(&n.DiskFormat, "disk-format", "", "`FORMAT` of the file: raw, qcow2, vmdk, vdi, vhd, vhdx, iso (default: by its first bytes)")
+	f.StringVar(&n.DiskFormat, "disk-format", "", "`FORMAT` of the file: raw, qcow2, vmdk, vdi, vhd, vhdx, iso (default: by its bytes)")
 	f.StringVar(&n.ContainerFormat, "container-format", "bare", "`FORMAT` of what is around the disk")
 	f.StringVar(&n.Visibility, "visibility", "", "who may see it: `VISIBILITY` private, shared, community, public")
 	f.StringArrayVar(&n.Tags, "tag", nil, "`TAG`; may be given several times")
@@ -78,6 +89,7 @@ If the upload fails, the image stays and can be filled again: name it with --id.
 	f.Int64Var(&n.MinRAM, "min-ram", 0, "`MiB` of memory that a machine needs to boot it")
 	f.BoolVar(&n.Protected, "protected", false, "keep it from being deleted")
 	f.StringVar(&n.ID, "id", "", "`ID` of a queued image to fill, or of the new one")
+	f.BoolVar(&mustBoot, "check", false, "upload nothing if something inside keeps a machine from starting")
 	f.BoolVar(&asJSON, "json", false, "print the image as JSON")
 	f.BoolVarP(&quiet, "quiet", "q", false, "no progress; print the image's id only")
 	return cmd
@@ -113,7 +125,7 @@ func openSource(cmd *cobra.Command, name string) (in io.ReadCloser, bytes int64,
 }
 
 // guess fills in name and disk format.
-func guess(n *client.NewImage, in io.Reader, file string) error {
+func guess(ctx context.Context, n *client.NewImage, in io.Reader, bytes int64, file string) error {
 	if n.Name == "" && file != "-" && n.ID == "" {
 		base := filepath.Base(file)
 		n.Name = strings.TrimSuffix(base, filepath.Ext(base))
@@ -128,38 +140,14 @@ func guess(n *client.NewImage, in io.Reader, file string) error {
 		}
 		return usagef("the format of standard input is not known: say --disk-format raw, qcow2, …")
 	}
-	head := make([]byte, 36<<10)
-	k, err := at.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) && k == 0 {
+	if bytes < 0 {
 		if n.ID != "" {
 			return nil
 		}
 		return usagef("the format of %s is not known: say --disk-format raw, qcow2, …", file)
 	}
-	n.DiskFormat = formatOf(head[:k])
+	n.DiskFormat = detected(ctx, at, bytes)
 	return nil
-}
-
-// formatOf names a disk format by its magic; what has none is raw.
-func formatOf(head []byte) string {
-	for _, m := range []struct {
-		at            int
-		magic, format string
-	}{
-		{0, "QFI\xfb", "qcow2"},
-		{0, "KDMV", "vmdk"},
-		{0, "# Disk DescriptorFile", "vmdk"},
-		{0, "COWD", "vmdk"},
-		{0, "vhdxfile", "vhdx"},
-		{0, "conectix", "vhd"},
-		{0x40, "\x7f\x10\xda\xbe", "vdi"},
-		{0x8001, "CD001", "iso"},
-	} {
-		if end := m.at + len(m.magic); len(head) >= end && string(head[m.at:end]) == m.magic {
-			return m.format
-		}
-	}
-	return "raw"
 }
 
 // queued finds the image to fill, or makes it.
