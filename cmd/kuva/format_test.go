@@ -28,7 +28,6 @@ func TestFileName(t *testing.T) {
 	}
 }
 
-
 func TestProgressLine(t *testing.T) {
 	if got, want := progressLine("upload", 1<<30, 4<<30, 10*time.Second), "upload 1.0 GiB of 4.0 GiB (25 %), 102.4 MiB/s, 30s left"; got != want {
 		t.Errorf("got %q, want %q", got, want)
