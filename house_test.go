@@ -23,7 +23,7 @@ var house = [][][]string{
 	// doors: translate, never decide
 	{{"internal/rest"}, {"internal/portal"}},
 	// use cases: decide, in transactions
-	{{"internal/instances", "internal/transfer", "internal/images", "internal/identity", "internal/audit", "internal/policy"}},
+	{{"internal/instances", "internal/transfer", "internal/images", "internal/identity", "internal/audit", "internal/policy"}, {"internal/metadef", "internal/audit", "internal/policy"}},
 	// keeping
 	{{"internal/job", "internal/depot", "internal/catalog", "internal/blob"}},
 	// words

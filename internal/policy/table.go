@@ -73,11 +73,14 @@ var helpers = []Entry{
 	{"owner_member", "rule:context_is_admin or (role:member and project_id:%(owner)s)", nil},
 	// kuva.CanSee in this language.
 	{"sees", "rule:owner or project_id:%(member_id)s or 'public':%(visibility)s or 'community':%(visibility)s", nil},
+	// Namespaces of metadata definitions are public or their owner's.
+	{"metadef_default", "rule:owner or 'public':%(visibility)s", nil},
+	{"metadef_admin", "rule:context_is_admin", nil},
 }
 
 // Table is every rule that a route asks for. Tests hold it to the routes of
 // the doors, both ways.
-var Table = slices.Concat(imageTable, identityTable)
+var Table = slices.Concat(imageTable, metadefTable, identityTable)
 
 var imageTable = []Entry{
 	// Images. get_image stands before all that names an image: who fails it is
@@ -148,5 +151,10 @@ var NoToken = []string{
 // everybody the same.
 var AnyToken = []string{
 	"GET /v2/schemas/image", "GET /v2/schemas/images", "GET /v2/schemas/member", "GET /v2/schemas/members",
+	"GET /v2/schemas/metadefs/namespace", "GET /v2/schemas/metadefs/namespaces",
+	"GET /v2/schemas/metadefs/resource_type", "GET /v2/schemas/metadefs/resource_types",
+	"GET /v2/schemas/metadefs/property", "GET /v2/schemas/metadefs/properties",
+	"GET /v2/schemas/metadefs/object", "GET /v2/schemas/metadefs/objects",
+	"GET /v2/schemas/metadefs/tag", "GET /v2/schemas/metadefs/tags",
 	"GET /v2/schemas/task", "GET /v2/schemas/tasks", "GET /v2/info/import", "GET /v2/info/stores", "GET /v2/info/stores/detail",
 }

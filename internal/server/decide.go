@@ -40,6 +40,9 @@ func (s *Server) decide(ctx context.Context, node string, opt Options) (err erro
 		Import: imports, Formats: site, ProjectFormats: projects,
 		DB: s.db, Depot: s.depot, Log: s.log, Now: opt.Now, HashAlgo: s.cfg.HashAlgo, DefaultQuota: s.cfg.Quota.quota(),
 	})
+	if err := s.defineMetadata(ctx, opt); err != nil {
+		return err
+	}
 	s.jobs, err = job.Open(job.Config{DB: s.db, Node: node, Handlers: s.images.Handlers(), Log: s.log, Now: opt.Now, Workers: workers})
 	if err != nil {
 		return err

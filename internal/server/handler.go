@@ -13,7 +13,7 @@ import (
 func (s *Server) handler() http.Handler {
 	door := rest.Door{Log: s.log, Metrics: s.metrics, PublicURL: s.cfg.PublicURL}
 	image := imagev2.New(imagev2.Config{
-		Images: s.images, Auth: s.auth, PublicURL: s.cfg.PublicURL, Log: s.log, Metrics: s.metrics,
+		Images: s.images, Metadef: s.metadef, Auth: s.auth, PublicURL: s.cfg.PublicURL, Log: s.log, Metrics: s.metrics,
 	})
 	s.own = kuvav1.New(kuvav1.Config{Images: s.images, Jobs: s.jobs, Auth: s.auth, Door: door})
 	who := s.identityDoor(door)

@@ -24,6 +24,7 @@ import (
 	"kuva/internal/identity"
 	"kuva/internal/images"
 	"kuva/internal/job"
+	"kuva/internal/metadef"
 	"kuva/internal/policy"
 	"kuva/internal/rest"
 	"kuva/internal/rest/kuvav1"
@@ -57,6 +58,7 @@ type Server struct {
 	identity *identity.Service // nil where another service keeps the users
 	auth     rest.Authenticator
 	images   *images.Service
+	metadef  *metadef.Service
 	policy   *policy.Policy
 	registry *prometheus.Registry
 	metrics  *rest.Metrics

@@ -25,6 +25,7 @@ import (
 	"kuva/internal/identity"
 	"kuva/internal/images"
 	"kuva/internal/job"
+	"kuva/internal/metadef"
 	"kuva/internal/rest"
 	"kuva/internal/rest/identityv3"
 	"kuva/internal/transfer"
@@ -59,6 +60,7 @@ type world struct {
 	door     *Handler
 	identity *identity.Service
 	images   *images.Service
+	metadef  *metadef.Service
 	store    *mem.Store
 	depot    *depot.Depot
 
@@ -127,7 +129,8 @@ func start(t *testing.T, o options) *world {
 
 	srv := httptest.NewUnstartedServer(nil)
 	w.url = "http://" + srv.Listener.Addr().String()
-	w.door = New(Config{Images: w.images, Auth: w.identity, PublicURL: w.url, Log: log, Stall: o.stall})
+	w.metadef = metadef.New(metadef.Config{DB: o.db, Now: o.now})
+	w.door = New(Config{Images: w.images, Metadef: w.metadef, Auth: w.identity, PublicURL: w.url, Log: log, Stall: o.stall})
 	mux := http.NewServeMux()
 	keystone := identityv3.New(identityv3.Config{Identity: w.identity, Door: rest.Door{PublicURL: w.url, Log: log}})
 	mux.Handle(identityv3.Prefix, keystone)

@@ -24,6 +24,7 @@ import (
 
 	"kuva"
 	"kuva/internal/images"
+	"kuva/internal/metadef"
 	"kuva/internal/rest"
 )
 
@@ -31,6 +32,9 @@ import (
 type Config struct {
 	Images *images.Service
 	Auth   rest.Authenticator
+	// Metadef are the metadata definitions. Without them their routes are not
+	// there.
+	Metadef *metadef.Service
 	// PublicURL is where clients reach the service, without /image and
 	// without a slash at the end; "" takes it from each request.
 	PublicURL string
@@ -48,14 +52,15 @@ type Config struct {
 const Prefix = "/image"
 
 type handler struct {
-	door   *rest.Door
-	images *images.Service
-	auth   rest.Authenticator
-	log    *slog.Logger
-	public string
-	stall  time.Duration
-	routes *rest.Router
-	v2     http.Handler // routes behind the token check
+	door    *rest.Door
+	images  *images.Service
+	auth    rest.Authenticator
+	metadef *metadef.Service
+	log     *slog.Logger
+	public  string
+	stall   time.Duration
+	routes  *rest.Router
+	v2      http.Handler // routes behind the token check
 }
 
 // Handler is the door. It is mounted, without taking a prefix away, at /image,
@@ -89,11 +94,16 @@ func newHandler(cfg Config) *handler {
 		door: &rest.Door{
 			Name: "imagev2", Errors: rest.GlanceErrors, Log: cfg.Log, Metrics: cfg.Metrics, PublicURL: cfg.PublicURL,
 		},
-		images: cfg.Images, auth: cfg.Auth, log: cfg.Log, public: cfg.PublicURL, stall: cfg.Stall,
+		images: cfg.Images, metadef: cfg.Metadef, auth: cfg.Auth, log: cfg.Log, public: cfg.PublicURL, stall: cfg.Stall,
 	}
 	h.routes = rest.NewRouter(h.door)
 	for pattern, f := range h.table() {
 		h.routes.HandleFunc(pattern, f)
+	}
+	if h.metadef != nil {
+		for pattern, f := range h.metadefTable() {
+			h.routes.HandleFunc(pattern, f)
+		}
 	}
 	h.v2 = h.door.Authenticate(h.auth, h.routes)
 	return h

@@ -43,6 +43,11 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) error {
 // pageLink is a relative link to the page that follows the image marker, with
 // all other parameters as the caller sent them.
 func pageLink(params []parameter, marker string) string {
+	return pageLinkOf("/v2/images", params, marker)
+}
+
+// pageLinkOf is pageLink for the list at path.
+func pageLinkOf(path string, params []parameter, marker string) string {
 	var query strings.Builder
 	add := func(name, value string) {
 		if query.Len() > 0 {
@@ -61,7 +66,7 @@ func pageLink(params []parameter, marker string) string {
 		add("marker", marker)
 	}
 	if query.Len() == 0 {
-		return "/v2/images"
+		return path
 	}
-	return "/v2/images?" + query.String()
+	return path + "?" + query.String()
 }

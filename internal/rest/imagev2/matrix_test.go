@@ -20,6 +20,7 @@ import (
 	"kuva/internal/catalog/catalogtest"
 	"kuva/internal/identity"
 	"kuva/internal/images"
+	"kuva/internal/metadef"
 	"kuva/internal/policy"
 )
 
@@ -203,6 +204,7 @@ func newMatrix(t *testing.T) *matrix {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.define()
 	return m
 }
 
@@ -258,7 +260,7 @@ func (m *matrix) send(c cell, id string) *httptest.ResponseRecorder {
 	if call.path != "" {
 		path = call.path
 	}
-	fill := strings.NewReplacer("{id}", id, "ID", id, "{member}", m.member["accepted"], "OTHER", strings.Repeat("0", 32))
+	fill := strings.NewReplacer("{id}", id, "ID", id, "{member}", m.member["accepted"], "OTHER", strings.Repeat("0", 32), "OWNER", m.owner)
 	var body *strings.Reader
 	r := httptest.NewRequest(method, fill.Replace(path), http.NoBody)
 	if call.body != "" {
@@ -380,13 +382,17 @@ func TestMatrixCatchesMutants(t *testing.T) {
 		{"delete_member", "rule:owner_member or 'pending':%(member_status)s or role:member", "remove member"},
 		{"tasks_api_access", "role:member", "list tasks"},
 		{"context_is_admin", "!", "create public"},
+		{"get_metadef_namespace", "rule:owner", "md show, public"},
+		{"add_metadef_namespace", "role:member", "md create"},
+		{"modify_metadef_property", "rule:owner_member", "md set property, private"},
+		{"delete_metadef_namespace", "@", "md remove objects, public"},
 	} {
 		p, err := policy.With(map[string]string{mutant.rule: mutant.expr})
 		if err != nil {
 			t.Fatal(err)
 		}
 		s := images.New(images.Config{DB: m.db, Depot: m.depot, Policy: p})
-		m.door = New(Config{Images: s, Auth: m.identity})
+		m.door = New(Config{Images: s, Metadef: metadef.New(metadef.Config{DB: m.db, Policy: p}), Auth: m.identity})
 		var some []cell
 		for _, c := range all {
 			if c.call == mutant.call && slices.Contains([]string{"", "queued", "active", "deactivated"}, c.state) {
