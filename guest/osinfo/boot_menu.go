@@ -1,6 +1,8 @@
 package osinfo
 
 import (
+	"cmp"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -93,8 +95,7 @@ func (g *Guest) grub(file string, b []byte) {
 	flush := func() { g.addEntry(e); e = fact.BootEntry{Title: e.Title, File: "/" + file} }
 	e.File = "/" + file
 	for _, l := range lines(b) {
-		word, rest, _ := strings.Cut(l.text, " ")
-		rest = strings.TrimSpace(rest)
+		word, rest := words(l.text)
 		switch word {
 		case "menuentry", "submenu":
 			flush()
@@ -103,7 +104,7 @@ func (g *Guest) grub(file string, b []byte) {
 			if e.Kernel != "" {
 				flush()
 			}
-			e.Kernel, e.Options, _ = strings.Cut(strings.ReplaceAll(rest, "\t", " "), " ")
+			e.Kernel, e.Options = words(rest)
 			e.Line = l.n
 		case "initrd", "initrd16", "initrdefi":
 			if f := strings.Fields(rest); len(f) > 0 {
@@ -113,6 +114,14 @@ func (g *Guest) grub(file string, b []byte) {
 	}
 	flush()
 	g.markDefault(file)
+}
+
+// words cuts the first word off a line: blanks or tabs lie between, as
+// grub-mkconfig writes them.
+func words(text string) (word, rest string) {
+	text = strings.ReplaceAll(text, "\t", " ")
+	word, rest, _ = strings.Cut(strings.TrimSpace(text), " ")
+	return word, strings.TrimSpace(rest)
 }
 
 func title(rest string) string {
@@ -142,8 +151,7 @@ func (g *Guest) markDefault(file string) {
 func (g *Guest) grubLegacy(file string, b []byte) {
 	var e fact.BootEntry
 	for _, l := range lines(b) {
-		word, rest, _ := strings.Cut(strings.ReplaceAll(l.text, "\t", " "), " ")
-		rest = strings.TrimSpace(rest)
+		word, rest := words(l.text)
 		switch word {
 		case "title":
 			g.addEntry(e)
@@ -162,8 +170,7 @@ func (g *Guest) grubLegacy(file string, b []byte) {
 func (g *Guest) syslinux(file string, b []byte) {
 	var e fact.BootEntry
 	for _, l := range lines(b) {
-		word, rest, _ := strings.Cut(strings.ReplaceAll(l.text, "\t", " "), " ")
-		rest = strings.TrimSpace(rest)
+		word, rest := words(l.text)
 		switch strings.ToLower(word) {
 		case "label":
 			g.addEntry(e)
@@ -195,10 +202,11 @@ func (g *Guest) beside(file, name string) string {
 
 // loaderEntries reads the files of the Boot Loader Specification.
 func (g *Guest) loaderEntries() error {
-	kernelOpts := ""
+	kernelOpts, saved := "", ""
 	for _, f := range []string{"boot/grub2/grubenv", "boot/grub/grubenv"} {
-		if b, err := g.read(f); err == nil && kernelOpts == "" {
-			kernelOpts = settings(b)["kernelopts"]
+		if b, err := g.read(f); err == nil && kernelOpts == "" && saved == "" {
+			env := settings(b)
+			kernelOpts, saved = env["kernelopts"], env["saved_entry"]
 		}
 	}
 	for _, dir := range []string{"boot/loader/entries", "boot/efi/loader/entries", "efi/loader/entries"} {
@@ -206,6 +214,16 @@ func (g *Guest) loaderEntries() error {
 		if err != nil {
 			return err
 		}
+		files = slices.Clone(files)
+		slices.SortStableFunc(files, func(a, b fs.DirEntry) int { // what was saved, then the newest first, as GRUB does
+			if x, y := a.Name() == saved+".conf", b.Name() == saved+".conf"; x != y {
+				if x {
+					return -1
+				}
+				return 1
+			}
+			return compareVersions(b.Name(), a.Name())
+		})
 		for _, d := range files {
 			if !strings.HasSuffix(d.Name(), ".conf") {
 				continue
@@ -217,8 +235,7 @@ func (g *Guest) loaderEntries() error {
 			}
 			e := fact.BootEntry{File: "/" + f}
 			for _, l := range lines(b) {
-				word, rest, _ := strings.Cut(strings.ReplaceAll(l.text, "\t", " "), " ")
-				rest = strings.TrimSpace(rest)
+				word, rest := words(l.text)
 				switch word {
 				case "title":
 					e.Title = rest
@@ -238,4 +255,34 @@ func (g *Guest) loaderEntries() error {
 		}
 	}
 	return nil
+}
+
+// compareVersions orders texts with numbers in them by the numbers: -10 comes
+// behind -9.
+func compareVersions(a, b string) int {
+	for a != "" && b != "" {
+		x, y := digits(a), digits(b)
+		if x > 0 && y > 0 {
+			m, n := strings.TrimLeft(a[:x], "0"), strings.TrimLeft(b[:y], "0")
+			if c := cmp.Or(cmp.Compare(len(m), len(n)), strings.Compare(m, n)); c != 0 {
+				return c
+			}
+			a, b = a[x:], b[y:]
+			continue
+		}
+		if a[0] != b[0] {
+			return cmp.Compare(a[0], b[0])
+		}
+		a, b = a[1:], b[1:]
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// digits counts those that a text begins with.
+func digits(s string) int {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return n
 }

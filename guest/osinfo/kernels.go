@@ -58,7 +58,7 @@ func (g *Guest) kernel(image string) error {
 	if k.Version = g.kernelVersion(image); k.Version == "" {
 		k.Version = cut(suffix)
 	}
-	if k.Version == "" || strings.Contains(k.Version, "rescue") {
+	if k.Version == "" || strings.Contains(suffix, "rescue") {
 		return nil // dracut's rescue image is a copy of another one
 	}
 	for _, p := range []string{"initrd.img-" + suffix, "initramfs-" + suffix + ".img", "initrd-" + suffix, "initrd-" + suffix + ".img", "initramfs-" + suffix} {

@@ -103,9 +103,13 @@ var releases = []struct {
 	{"etc/centos-release", regexp.MustCompile(`(?i)^(CentOS.*?) release (\S+)`), "centos"},
 	{"etc/fedora-release", regexp.MustCompile(`(?i)^(Fedora.*?) release (\S+)`), "fedora"},
 	{"etc/redhat-release", regexp.MustCompile(`(?i)^(Red Hat.*?|CentOS.*?|Scientific.*?) release (\S+)`), "rhel"},
+	{"etc/SuSE-release", regexp.MustCompile(`(?m)^(SUSE Linux Enterprise [^\n]*|openSUSE [^\n]*)\n(?:VERSION = (\S+))`), "sles"},
 	{"etc/alpine-release", regexp.MustCompile(`^()(\d\S*)`), "alpine"},
 	{"etc/debian_version", regexp.MustCompile(`^()(\d\S*)`), "debian"},
 }
+
+// patchLevel is the minor version of SLES before os-release.
+var patchLevel = regexp.MustCompile(`(?m)^PATCHLEVEL = (\d{1,3})$`)
 
 // olderRelease fills in what os-release lacks: all of it on old systems, the
 // minor version on CentOS, Debian.
@@ -128,7 +132,13 @@ func olderRelease(g *Guest) error {
 			if strings.HasPrefix(m[1], "CentOS") {
 				os.Distro = "centos"
 			}
-			os.Name = cut(strings.TrimSpace(m[0]))
+			os.Name = cut(strings.TrimSpace(strings.SplitN(m[0], "\n", 2)[0]))
+			if strings.HasPrefix(m[1], "openSUSE") {
+				os.Distro = "opensuse"
+			}
+			if p := patchLevel.FindSubmatch(b); p != nil {
+				m[2] += "." + string(p[1])
+			}
 		}
 		if os.Version == "" || strings.HasPrefix(m[2], os.Version+".") {
 			os.Version = cut(m[2])
