@@ -72,7 +72,13 @@ func (s *Service) fill(ctx context.Context, f *filling, img *catalog.Image, pare
 	}
 	in.blocks = opens(img.DiskFormat, img.ContainerFormat)
 	if f.as != kuva.StatusUploading {
-		in.check = func(o *depot.Object) (int64, error) { return s.checkContent(ctx, img, o, q.VirtualSize) }
+		in.check = func(o *depot.Object) (int64, error) {
+			virtual, err := s.checkContent(ctx, img, o, q.VirtualSize)
+			if err == nil {
+				err = s.refuseFindings(ctx, img, o)
+			}
+			return virtual, err
+		}
 	}
 	if in.most = q.ImageSize; in.blocks && plainFormat(img.DiskFormat) && q.VirtualSize >= 0 && (in.most < 0 || q.VirtualSize < in.most) {
 		in.most = q.VirtualSize

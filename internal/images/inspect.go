@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"kuva"
 	"kuva/disk"
@@ -34,6 +36,23 @@ type InspectConfig struct {
 	// made public or community, until it carries Waiver. Nil is the severity
 	// secret; an empty list holds nothing.
 	Hold []string
+	// Refuse are the severities and ids of findings with which content is not
+	// taken in at all. Where there are any, content is looked into before its
+	// upload is answered.
+	Refuse []string
+}
+
+// Check refuses words in Hold and Refuse that are neither a severity nor the id
+// of a check.
+func (c *InspectConfig) Check() error {
+	for _, word := range slices.Concat(c.Hold, c.Refuse) {
+		known := slices.Contains(check.Severities, check.Severity(word)) ||
+			slices.ContainsFunc(check.All, func(k *check.Check) bool { return k.ID == word })
+		if !known {
+			return fmt.Errorf("%q is neither a severity (boot, access, clone, secret, advice) nor the id of a finding", word)
+		}
+	}
+	return nil
 }
 
 // Waiver is the property by which an owner shares an image in spite of what was
@@ -127,6 +146,40 @@ func (s *Service) look(ctx context.Context, img *catalog.Image) (*guest.Report, 
 	if err != nil {
 		return nil, err
 	}
+	return s.lookAt(ctx, img, obj)
+}
+
+// refuseFindings keeps content out in which something was found that the site
+// does not take in.
+func (s *Service) refuseFindings(ctx context.Context, img *catalog.Image, obj *depot.Object) error {
+	if s.cfg.Inspect.Off || len(s.cfg.Inspect.Refuse) == 0 || !opens(img.DiskFormat, img.ContainerFormat) {
+		return nil
+	}
+	r, err := s.lookAt(ctx, img, obj)
+	if err != nil {
+		return err
+	}
+	if n, first := among(r.Findings, s.cfg.Inspect.Refuse); n > 0 {
+		title := first.In("en").Title
+		return kuva.E(kuva.CodeUnsupported, "image.finding_refused", "count", strconv.Itoa(n), "finding", first.ID, "title", strings.TrimSuffix(title, "."))
+	}
+	return nil
+}
+
+// among counts the findings whose severity or id is in a list.
+func among(findings []check.Finding, list []string) (n int, first *check.Finding) {
+	for i := range findings {
+		f := &findings[i]
+		if slices.Contains(list, f.ID) || slices.Contains(list, string(f.Severity)) {
+			if n++; first == nil {
+				first = f
+			}
+		}
+	}
+	return n, first
+}
+
+func (s *Service) lookAt(ctx context.Context, img *catalog.Image, obj *depot.Object) (*guest.Report, error) {
 	file := obj.Cached(ctx, inspectChunks)
 	d, err := openAs(ctx, obj, file, img.DiskFormat, disk.NewBudget(disk.Limits{Memory: checkMemory, Read: checkRead, Steps: checkSteps}))
 	if err != nil {
@@ -285,21 +338,11 @@ func (s *Service) held(ctx context.Context, tx *catalog.Tx, img *catalog.Image) 
 	if err := json.Unmarshal([]byte(kept.JSON), &r); err != nil {
 		return err
 	}
-	n, first := 0, ""
-	for _, f := range r.Findings {
-		for _, h := range hold {
-			if h == f.ID || h == string(f.Severity) {
-				if n++; first == "" {
-					first = f.ID
-				}
-				break
-			}
-		}
-	}
+	n, first := among(r.Findings, hold)
 	if n == 0 {
 		return nil
 	}
-	return kuva.E(kuva.CodeConflict, "image.held", "count", strconv.Itoa(n), "finding", first, "waiver", Waiver)
+	return kuva.E(kuva.CodeConflict, "image.held", "count", strconv.Itoa(n), "finding", first.ID, "waiver", Waiver)
 }
 
 // wider tells whether more people see an image than before.

@@ -145,3 +145,23 @@ func TestInspectionOfDebian(t *testing.T) {
 	}
 	t.Logf("%+v", r.Cost)
 }
+
+// A site may refuse content by what is found in it; the image stays queued.
+func TestRefusedFindings(t *testing.T) {
+	content := leaky(t)
+	w := newWorld(t, catalogtest.SQLite(t), func(c *images.Config) { c.Inspect.Refuse = []string{"access-static-network"} })
+	img := w.create(alice, images.NewImage{Name: "leaky", DiskFormat: "raw", ContainerFormat: "bare"})
+	_, err := w.Ingest(t.Context(), alice, img.ID, images.Source{Content: bytes.NewReader(content), Size: int64(len(content))})
+	if kuva.CodeOf(err) != kuva.CodeUnsupported {
+		t.Errorf("%v", err)
+	}
+	if now := w.show(alice, img.ID); now.Status != kuva.StatusQueued || now.LastFailure == nil {
+		t.Errorf("%+v", now)
+	}
+	for words, ok := range map[string]bool{"boot": true, "clone-machine-id": true, "everything": false} {
+		c := images.InspectConfig{Refuse: []string{words}}
+		if err := c.Check(); (err == nil) != ok {
+			t.Errorf("%s: %v", words, err)
+		}
+	}
+}

@@ -52,6 +52,8 @@ type Config struct {
 	Import ImportConfig `yaml:"import"`
 	// Formats are what images may be.
 	Formats FormatsConfig `yaml:"formats"`
+	// Inspect says what is made of what is inside images.
+	Inspect InspectConfig `yaml:"inspect"`
 	// Identity says who keeps the users.
 	Identity IdentityConfig `yaml:"identity"`
 	// Policy is a file with rules in the language of oslo.policy that are to
@@ -196,6 +198,9 @@ func (c *Config) fill() error {
 	}
 	if _, err := c.Import.imports(nil); err != nil {
 		return fmt.Errorf("import: %w", err)
+	}
+	if _, err := c.Inspect.inspection(); err != nil {
+		return fmt.Errorf("inspect: %w", err)
 	}
 	if _, _, err := c.Formats.formats(); err != nil {
 		return err

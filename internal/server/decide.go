@@ -32,11 +32,15 @@ func (s *Server) decide(ctx context.Context, node string, opt Options) (err erro
 	if err != nil {
 		return err
 	}
+	inspect, err := s.cfg.Inspect.inspection()
+	if err != nil {
+		return err
+	}
 	if s.policy, err = s.cfg.policy(); err != nil {
 		return err
 	}
 	s.images = images.New(images.Config{
-		Policy: s.policy,
+		Policy: s.policy, Inspect: inspect,
 		Import: imports, Formats: site, ProjectFormats: projects,
 		DB: s.db, Depot: s.depot, Log: s.log, Now: opt.Now, HashAlgo: s.cfg.HashAlgo, DefaultQuota: s.cfg.Quota.quota(),
 	})
