@@ -52,7 +52,7 @@ func initrd(t *testing.T, packing, version string) string {
 	default:
 		t.Fatalf("packing %q", packing)
 	}
-	return string(b.Bytes())
+	return b.String()
 }
 
 // lz4Frame is a legacy frame of one block that is all literals.
