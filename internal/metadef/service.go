@@ -40,7 +40,11 @@ func New(cfg Config) *Service {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
+// notFound repeats no more of a name than could be one.
 func notFound(name string) error {
+	if checkName("", name) != nil {
+		name = "?"
+	}
 	return kuva.E(kuva.CodeNotFound, "metadef.not_found", "name", name)
 }
 

@@ -43,10 +43,22 @@ type process struct {
 // CI it fails.
 func New(t *testing.T, env ...string) *Client {
 	t.Helper()
-	if err := exec.CommandContext(t.Context(), python, "-c", "import importlib.util, sys; sys.exit(importlib.util.find_spec('openstackclient') is None)").Run(); err != nil {
-		testkit.NotRun(t, "python3-openstackclient not installed (make deps)")
+	return start(t, "openstackclient", env)
+}
+
+// NewGlance is New for the glance client, of which Try and the rest run
+// "glance ARGS…".
+func NewGlance(t *testing.T, env ...string) *Client {
+	t.Helper()
+	return start(t, "glanceclient", env)
+}
+
+func start(t *testing.T, module string, env []string) *Client {
+	t.Helper()
+	if err := exec.CommandContext(t.Context(), python, "-c", "import importlib.util, sys; sys.exit(importlib.util.find_spec('"+module+"') is None)").Run(); err != nil {
+		testkit.NotRun(t, "python3-"+module+" not installed (make deps)")
 	}
-	cmd := exec.CommandContext(t.Context(), python, "-c", program)
+	cmd := exec.CommandContext(t.Context(), python, "-c", program, module)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1"}
 	cmd.Dir = t.TempDir()
 	cmd.Stderr = os.Stderr
