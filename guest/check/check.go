@@ -208,7 +208,11 @@ const maxFile = 4 << 20
 // Read gives a file's content, nil where it is not there, is no file or is
 // larger than 4 MiB. Only damage and the end of the budget are errors.
 func (s *Subject) Read(path string) ([]byte, error) {
-	b, err := s.FS.ReadFileMax(strings.TrimPrefix(path, "/"), maxFile)
+	path = strings.TrimPrefix(path, "/")
+	if i, err := s.FS.Stat(path); err == nil && (!i.Mode().IsRegular() || i.Size() > maxFile) {
+		return nil, nil // the end of ReadFileMax's limit is not that of the budget
+	}
+	b, err := s.FS.ReadFileMax(path, maxFile)
 	if err == nil {
 		return b, nil
 	}

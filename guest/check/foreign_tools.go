@@ -12,6 +12,9 @@ var foreignTools = &Check{
 	ID: "advice-foreign-tools", Severity: Advice,
 	Rows: []string{"S0-26", "S1-13", "X-1", "X-6"},
 	Run: func(s *Subject) error {
+		if s.Facts.OS == nil {
+			return nil
+		}
 		var seen []Evidence
 		for _, p := range s.Facts.Packages {
 			if isForeign(s.Facts.OS, p.Name) {

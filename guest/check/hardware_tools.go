@@ -7,6 +7,9 @@ var hardwareTools = &Check{
 	ID: "advice-hardware-tools", Severity: Advice,
 	Rows: []string{"S0-27", "S0-28", "S1-13"},
 	Run: func(s *Subject) error {
+		if s.Facts.OS == nil {
+			return nil
+		}
 		var seen []Evidence
 		for _, p := range s.Facts.Packages {
 			n := strings.ToLower(p.Name)

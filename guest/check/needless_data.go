@@ -11,6 +11,9 @@ var needlessData = &Check{
 	ID: "advice-needless-data", Severity: Advice,
 	Rows: []string{"S2-22", "S0-21", "S1-10"},
 	Run: func(s *Subject) error {
+		if s.Facts.OS == nil {
+			return nil
+		}
 		places := []string{
 			"var/log", "var/cache", "var/tmp", "tmp", "var/mail", "var/spool/mail", "var/crash", "var/lib/apt/lists", "root/.cache", "var/lib/systemd/coredump",
 		}

@@ -15,8 +15,13 @@ import (
 	"github.com/ulikunitz/xz/lzma"
 )
 
-// maxInitrd bounds how much of an unpacked initrd is looked at, in bytes.
-const maxInitrd = 1 << 30
+// Bounds in bytes: how much of an unpacked initrd is looked at, of all of a
+// guest's together, and how many zeros may lie between two archives.
+const (
+	maxInitrd  = 1 << 30
+	maxInitrds = 2 << 30
+	maxPadding = 1 << 20
+)
 
 // initrd tells which of the drivers are modules in an initrd: cpio archives one
 // behind the other, the first ones perhaps plain (microcode), the last one
@@ -36,7 +41,8 @@ func (g *Guest) initrd(name string, want []string) (map[string]bool, error) {
 	for _, w := range want {
 		missing[w] = true
 	}
-	limited := &io.LimitedReader{R: f, N: maxInitrd}
+	limited := &io.LimitedReader{R: f, N: min(maxInitrd, maxInitrds-g.unpacked)}
+	defer func() { g.unpacked += maxInitrd - limited.N }()
 	err = g.archives(bufio.NewReaderSize(limited, 64<<10), 0, func(file string) bool {
 		if m := module(file); missing[m] {
 			found[m] = true
@@ -86,8 +92,13 @@ func (g *Guest) archives(r *bufio.Reader, depth int, see func(name string) bool)
 	}
 }
 
+// skipZeros skips what pads archives. More of it than anybody writes ends what
+// is looked at: a file can be all hole.
 func skipZeros(r *bufio.Reader) error {
-	for {
+	for n := 0; ; n++ {
+		if n > maxPadding {
+			return io.EOF
+		}
 		b, err := r.ReadByte()
 		if err != nil {
 			return err

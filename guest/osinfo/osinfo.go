@@ -29,6 +29,8 @@ type Guest struct {
 	Facts  *fact.Facts
 	// Notes are what could not be read, and why.
 	Notes []Note
+
+	unpacked int64 // bytes of initrds so far
 }
 
 // Note is a fact that is missing, and why.
@@ -93,13 +95,21 @@ func (g *Guest) note(step string, err error) {
 // maxText bounds the text files that are read whole.
 const maxText = 8 << 20
 
-// read gives a file's content, nil where it is not there. A file that is too
-// large or damaged is an error.
+// read gives a file's content, nil where it is not there. One that is too
+// large, no file or damaged is noted and counts as not there, so that a step
+// goes on with its other files: only the end of the budget is an error.
 func (g *Guest) read(path string) ([]byte, error) { return g.readMax(path, maxText) }
 
-// readMax refuses larger files by themselves: one of them is no reason to end
-// the inspection.
 func (g *Guest) readMax(path string, limit int64) ([]byte, error) {
+	b, err := g.readWhole(path, limit)
+	if err != nil && !budget.IsLimit(err) {
+		g.note("read", err)
+		return nil, nil
+	}
+	return b, err
+}
+
+func (g *Guest) readWhole(path string, limit int64) ([]byte, error) {
 	i, err := g.FS.Stat(path)
 	if absent(err) {
 		return nil, nil

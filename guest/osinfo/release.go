@@ -80,8 +80,9 @@ func linuxRelease(g *Guest) error {
 	} else if l := lines(b); len(l) > 0 {
 		os.Hostname = cut(l[0].text)
 	}
-	if os.Hostname == "" { // RHEL 6
-		if b, err := g.read("etc/sysconfig/network"); err == nil {
+	const older = "etc/sysconfig/network" // of RHEL 6; SUSE has a folder there
+	if i, err := g.FS.Stat(older); err == nil && i.Mode().IsRegular() && os.Hostname == "" {
+		if b, err := g.read(older); err == nil {
 			os.Hostname = settings(b)["HOSTNAME"]
 		}
 	}
