@@ -138,7 +138,7 @@ func ListMetadefItems(ctx context.Context, tx *Tx, namespace int64, q MetadefIte
 // MetadefSize returns how many things of a kind a namespace has, and the bytes
 // of all that is in it.
 func MetadefSize(ctx context.Context, tx *Tx, namespace int64, kind string) (count, bytes int64, err error) {
-	err = tx.QueryRow(ctx, `SELECT COALESCE(SUM(CASE WHEN kind = $2 THEN 1 ELSE 0 END), 0), COALESCE(SUM(LENGTH(body)), 0)
+	err = tx.QueryRow(ctx, `SELECT COALESCE(SUM(CASE WHEN kind = $2 THEN 1 ELSE 0 END), 0), COALESCE(SUM(OCTET_LENGTH(body)), 0)
 		FROM metadef_item WHERE namespace = $1`, namespace, kind).Scan(&count, &bytes)
 	return count, bytes, classify(err)
 }

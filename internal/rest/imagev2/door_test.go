@@ -272,6 +272,7 @@ func TestEveryRouteAsksWhoCalls(t *testing.T) {
 		"PUT /v2/images/{id}/file": []byte("x"), "PUT /v2/images/{id}/stage": []byte("x"), "POST /v2/tasks": `{"type":"import"}`,
 		"POST /v2/images/{id}/import": `{"method":{"name":"glance-direct"}}`, "POST /v2/images/{id}/locations": `{"url":"http://example.org/"}`,
 	}
+	w.defineX(bodies)
 	types := map[string]string{
 		"PATCH /v2/images/{id}": patch21, "PUT /v2/images/{id}/file": "application/octet-stream", "PUT /v2/images/{id}/stage": "application/octet-stream",
 	}
@@ -281,7 +282,8 @@ func TestEveryRouteAsksWhoCalls(t *testing.T) {
 	}
 	for _, route := range w.door.Routes() {
 		method, pattern, _ := strings.Cut(route, " ")
-		path := strings.NewReplacer("{id}", id, "{tag}", "x", "{member}", w.bob.project).Replace(pattern)
+		path := strings.NewReplacer("{id}", id, "{tag}", "x", "{member}", w.bob.project,
+			"{ns}", "x", "{object}", "x", "{property}", "x", "{resource_type}", "x").Replace(pattern)
 		media := types[route]
 		if media == "" {
 			media = "application/json"

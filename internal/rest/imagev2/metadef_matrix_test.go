@@ -85,3 +85,20 @@ func (m *matrix) define() {
 		})
 	}
 }
+
+// defineX makes a namespace x that everybody sees, with an x of each kind, and
+// adds what the calls about it send.
+func (w *world) defineX(bodies map[string]any) {
+	w.t.Helper()
+	x := map[string]any{"name": "x", "type": "string", "title": "X"}
+	named := map[string]any{"name": "x"}
+	namespace := map[string]any{
+		"namespace": "x", "visibility": "public", "objects": []any{named}, "properties": map[string]any{"x": x}, "tags": []any{named},
+	}
+	w.want(201, w.admin, "POST", metadefNamespaces, namespace)
+	bodies["POST "+metadefNamespaces], bodies["PUT "+metadefNamespace] = namespace, namespace
+	bodies["POST "+metadefNamespace+"/objects"], bodies["PUT "+metadefNamespace+"/objects/{object}"] = named, named
+	bodies["POST "+metadefNamespace+"/properties"], bodies["PUT "+metadefNamespace+"/properties/{property}"] = x, x
+	bodies["POST "+metadefNamespace+"/tags"], bodies["PUT "+metadefNamespace+"/tags/{tag}"] = map[string]any{"tags": []any{named}}, named
+	bodies["POST "+metadefNamespace+"/resource_types"] = named
+}
