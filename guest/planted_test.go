@@ -1,12 +1,16 @@
 package guest_test
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"kuva/guest"
 	"kuva/guest/check"
+	"kuva/guest/fact"
 	"kuva/internal/testkit/diskimage"
 )
 
@@ -114,5 +118,58 @@ func TestPlanted(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// One system tells the same facts wherever it lies: in an MBR's partition, in a
+// logical volume, in XFS, in btrfs.
+func TestVariants(t *testing.T) {
+	clean, err := guest.Inspect(t.Context(), open(t, diskimage.Debian(t).Raw), guest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		kind, device, fs string
+		uefi, slow       bool
+	}{
+		{kind: "mbr", device: "1", fs: "ext4"},
+		{kind: "lvm", device: "vg0/root", fs: "ext4", uefi: true},
+		{kind: "xfs", device: "1", fs: "xfs", uefi: true, slow: true},
+		{kind: "btrfs", device: "1", fs: "btrfs", uefi: true, slow: true},
+	} {
+		t.Run(c.kind, func(t *testing.T) {
+			if c.slow && os.Getenv("KUVA_SOAK") == "" {
+				t.Skip("not run: set KUVA_SOAK=1")
+			}
+			d := open(t, diskimage.Variant(t, c.kind))
+			r, err := guest.Inspect(t.Context(), d, guest.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range r.Findings {
+				if f.Severity != check.Advice {
+					t.Errorf("%s: %v", f.ID, f.Evidence)
+				}
+			}
+			if v := r.Verdicts; v.Boots != guest.Yes || v.Clones != guest.Yes || v.Shares != guest.Yes || r.Limit != "" || len(r.Notes) > 0 {
+				t.Errorf("%+v, limit %q, notes %+v", v, r.Limit, r.Notes)
+			}
+			if b := r.Facts.Boot; !b.BIOS || b.UEFI != c.uefi {
+				t.Errorf("%+v", b)
+			}
+			root := slices.IndexFunc(r.Facts.Filesystems, func(f fact.Filesystem) bool { return f.Mount == "/" })
+			if root < 0 || r.Facts.Filesystems[root].Device != c.device || r.Facts.Filesystems[root].Type != c.fs {
+				t.Errorf("%+v", r.Facts.Filesystems)
+			}
+			if r.Facts.Disk.Used < 200<<20 || r.Facts.Disk.Used > 700<<20 || r.Cost.Read > d.Size()/20 {
+				t.Errorf("%d bytes are used, %d were read", r.Facts.Disk.Used, r.Cost.Read)
+			}
+			want := clean.Facts
+			want.Disk, want.Partitions, want.Filesystems, want.Mounts = r.Facts.Disk, r.Facts.Partitions, r.Facts.Filesystems, r.Facts.Mounts
+			want.Boot.UEFI = c.uefi
+			if d := cmp.Diff(want, r.Facts); d != "" {
+				t.Errorf("-clean +%s\n%s", c.kind, d)
+			}
+		})
 	}
 }

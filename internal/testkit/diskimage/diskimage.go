@@ -88,6 +88,25 @@ func Dirty(t testing.TB) (raw string, planted []Planted) {
 	return filepath.Join(dir, "dirty.raw"), planted
 }
 
+// Variant gives the system of Debian's disk on other ground: mbr, lvm (both in
+// some seconds), xfs or btrfs (in more), as testdata/make-variant says. It
+// wants root.
+func Variant(t testing.TB, kind string) (raw string) {
+	t.Helper()
+	base := Debian(t)
+	testkit.Need(t, "debugfs", "sfdisk", "losetup", "mount", "blkid")
+	switch kind {
+	case "lvm":
+		testkit.Need(t, "lvm")
+	case "xfs", "btrfs":
+		testkit.Need(t, "mkfs."+kind)
+	}
+	dir := made(t, "variant-"+kind, base.Raw, []string{"make-variant", "lib-image.sh"}, func(dir string) error {
+		return script("make-variant", base.Raw, kind, dir+"/disk.raw")
+	})
+	return filepath.Join(dir, "disk.raw")
+}
+
 func build(t testing.TB, name, builder string, args ...string) Disk {
 	t.Helper()
 	dir := made(t, name, "", []string{builder, "lib-image.sh"}, func(dir string) error {
