@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // What queries of metadata definitions answer besides faults.
@@ -44,9 +46,12 @@ func InsertMetadefNamespace(ctx context.Context, tx *Tx, n *MetadefNamespace) er
 	return made(changed, err)
 }
 
-// made is the error of an insertion that gives way to what is there.
+// made is the error of a statement that gives way to what is there, or to what
+// another transaction is about to put there.
 func made(changed int64, err error) error {
-	if err == nil && changed == 0 {
+	const uniqueViolation = "23505"
+	var pe *pgconn.PgError
+	if err == nil && changed == 0 || errors.As(err, &pe) && pe.Code == uniqueViolation {
 		return ErrMetadefExists
 	}
 	return err

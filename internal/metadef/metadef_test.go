@@ -307,3 +307,31 @@ func TestPolicy(t *testing.T) {
 	wants(t, kuva.CodeNotFound, s.DeleteNamespace(ctx, green, "own"))
 	must(t, s.DeleteNamespace(ctx, blue, "own"))
 }
+
+// TestRenameTogether: of many that want a name at once, one gets it.
+func TestRenameTogether(t *testing.T) {
+	catalogtest.Each(t, func(t *testing.T, db *catalog.DB) {
+		ctx := t.Context()
+		s := metadef.New(metadef.Config{DB: db})
+		var wg sync.WaitGroup
+		results := make([]error, 6)
+		for i := range results {
+			name := fmt.Sprint("n", i)
+			_, err := s.CreateNamespace(ctx, admin, &metadef.Namespace{Namespace: name})
+			must(t, err)
+			wg.Go(func() { _, results[i] = s.UpdateNamespace(ctx, admin, name, &metadef.Namespace{Namespace: "wanted"}) })
+		}
+		wg.Wait()
+		got := 0
+		for _, err := range results {
+			if err == nil {
+				got++
+				continue
+			}
+			wants(t, kuva.CodeConflict, err)
+		}
+		if got != 1 {
+			t.Errorf("%d got the name", got)
+		}
+	})
+}
