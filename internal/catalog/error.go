@@ -58,7 +58,10 @@ func fault(err error) error {
 
 func sqliteFault(code int) error {
 	switch code {
-	case lib.SQLITE_IOERR_SHMSIZE: // the wal-index could not grow: a full disk
+	case lib.SQLITE_IOERR_SHMSIZE, lib.SQLITE_IOERR_IN_PAGE:
+		// The wal-index could not grow, or one of its pages could not be had when
+		// it was written to: a full disk. It is the one file that is mapped, and
+		// is never read from the disk.
 		return ErrFull
 	case lib.SQLITE_IOERR_DATA, lib.SQLITE_IOERR_CORRUPTFS: // the page's checksum is wrong
 		return ErrDamaged

@@ -144,7 +144,10 @@ func TestConflictsAreRunAgain(t *testing.T) {
 // The disk under SQLite is full: writes say so at once, reads go on, and with
 // room everything is as before.
 func TestDiskFull(t *testing.T) {
-	dir := loopfs.Ext4(t, 8<<20)
+	// Blocks of 4 KiB, as file systems that hold data have: with smaller ones
+	// the pages of SQLite's shared memory are half holes, which cannot be filled
+	// on a full disk, and reading fails too.
+	dir := loopfs.Ext4(t, 12<<20, "-b", "4096")
 	db, err := catalog.Open(t.Context(), catalog.Config{DSN: "sqlite:" + filepath.Join(dir, "catalog.db")})
 	if err != nil {
 		t.Fatal(err)

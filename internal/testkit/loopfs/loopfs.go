@@ -17,8 +17,9 @@ import (
 // Ext4 makes an ext4 of size bytes, its own tables included, and mounts it
 // for the time of the test. The least that is useful is about 2 MiB. No part
 // of it is reserved for root, so a full one is full for everybody. It needs
-// root and ends the test by testkit.NotRun for anybody else.
-func Ext4(t testing.TB, size int64) string {
+// root and ends the test by testkit.NotRun for anybody else. options are more
+// of mke2fs's; by itself it takes blocks of 1 KiB for one this small.
+func Ext4(t testing.TB, size int64, options ...string) string {
 	t.Helper()
 	testkit.NeedRoot(t)
 	testkit.Need(t, "mke2fs", "mount", "umount")
@@ -31,7 +32,8 @@ func Ext4(t testing.TB, size int64) string {
 	}
 	// Everything is initialised at once: the kernel would go on writing
 	// tables behind the test otherwise.
-	run(t, "mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", image)
+	args := []string{"-q", "-F", "-t", "ext4", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0"}
+	run(t, "mke2fs", append(append(args, options...), image)...)
 	dir := testkit.Mountpoint(t, "loopfs")
 	run(t, "mount", "-o", "loop,noatime", image, dir) // the device goes away with the mount
 	t.Cleanup(func() {
