@@ -17,7 +17,7 @@ const Big = "big"
 // u0, one in ten the property os_distro=d0, three the property serial=s0.
 func Fill(tb testing.TB, db *catalog.DB, count int64) {
 	tb.Helper()
-	const rows = `WITH RECURSIVE r (i) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT i + 1 FROM r WHERE i + 1 < $1),
+	const rows = `WITH RECURSIVE r (i) AS (SELECT CAST($2 AS BIGINT) UNION ALL SELECT i + 1 FROM r WHERE i + 1 < $1),
 		n AS (SELECT i, (i * 2654435761) % 1000003 AS h, '00000000-0000-4000-8000-' || (100000000000 + (i * 2654435761) % 100000000000) AS id,
 		1700000000000000 + i * 1000000 AS at FROM r) `
 	statements := []string{
@@ -39,13 +39,17 @@ func Fill(tb testing.TB, db *catalog.DB, count int64) {
 		`INSERT INTO image_member (image, project, status, created_at, updated_at, image_created_at) ` + rows + `
 		SELECT id, 'p' || ((h + 1) % 1000), CASE i % 30 WHEN 0 THEN 'pending' ELSE 'accepted' END, at, at, at FROM n WHERE i % 10 = 5`,
 	}
-	for _, text := range statements {
-		err := db.Update(tb.Context(), func(tx *catalog.Tx) error {
-			_, err := tx.Exec(tb.Context(), text, count)
-			return err
-		})
-		if err != nil {
-			tb.Fatalf("fill: %v", err)
+	// A transaction has two minutes.
+	const batch = 100_000
+	for from := int64(0); from < count; from += batch {
+		for _, text := range statements {
+			err := db.Update(tb.Context(), func(tx *catalog.Tx) error {
+				_, err := tx.Exec(tb.Context(), text, min(from+batch, count), from)
+				return err
+			})
+			if err != nil {
+				tb.Fatalf("fill: %v", err)
+			}
 		}
 	}
 	err := db.Update(tb.Context(), func(tx *catalog.Tx) error {
