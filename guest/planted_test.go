@@ -1,7 +1,6 @@
 package guest_test
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -130,17 +129,14 @@ func TestVariants(t *testing.T) {
 	}
 	for _, c := range []struct {
 		kind, device, fs string
-		uefi, slow       bool
+		uefi             bool
 	}{
 		{kind: "mbr", device: "1", fs: "ext4"},
 		{kind: "lvm", device: "vg0/root", fs: "ext4", uefi: true},
-		{kind: "xfs", device: "1", fs: "xfs", uefi: true, slow: true},
-		{kind: "btrfs", device: "1", fs: "btrfs", uefi: true, slow: true},
+		{kind: "xfs", device: "1", fs: "xfs", uefi: true},
+		{kind: "btrfs", device: "1", fs: "btrfs", uefi: true},
 	} {
 		t.Run(c.kind, func(t *testing.T) {
-			if c.slow && os.Getenv("KUVA_SOAK") == "" {
-				t.Skip("not run: set KUVA_SOAK=1")
-			}
 			d := open(t, diskimage.Variant(t, c.kind))
 			r, err := guest.Inspect(t.Context(), d, guest.Options{})
 			if err != nil {
