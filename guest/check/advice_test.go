@@ -137,6 +137,16 @@ func TestPlanted(t *testing.T) {
 			}},
 		},
 		{
+			initrdIDE,
+			guest{facts: func(f *fact.Facts) {
+				f.Kernels = []fact.Kernel{{Version: "6.1", Initrd: "/boot/initrd", Default: true, Virtio: []fact.Driver{{Name: "virtio_blk", Builtin: true}, {Name: "ata_piix", Modules: true}, {Name: "ahci"}}}}
+			}},
+			[]string{"/boot/initrd 6.1: ata_piix, ahci"},
+			guest{facts: func(f *fact.Facts) {
+				f.Kernels = []fact.Kernel{{Version: "6.1", Initrd: "/boot/initrd", Default: true, Virtio: []fact.Driver{{Name: "ata_piix"}, {Name: "ahci", Initrd: true}}}}
+			}},
+		},
+		{
 			serialConsole,
 			guest{facts: func(f *fact.Facts) {
 				f.Boot.Entries = []fact.BootEntry{{Options: "quiet console=tty0", File: "/boot/grub/grub.cfg", Line: 3, Default: true}}

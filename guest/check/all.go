@@ -49,6 +49,7 @@ var All = []*Check{
 	acpi,
 	acpiHotplug,
 	serialConsole,
+	initrdIDE,
 	rootPartition,
 	xorg,
 	cloudbaseSettings,

@@ -12,7 +12,7 @@ import (
 // kernel is looked at; only the one that starts blocks.
 var virtio = &Check{
 	ID: "boot-virtio", Severity: Boot, Family: "linux",
-	Rows: []string{"S0-14", "S0-15", "S0-16", "S1-8", "X-8", "X-4"},
+	Rows: []string{"S0-14", "S0-15", "S0-16", "S1-8", "X-8"},
 	Run: func(s *Subject) error {
 		var seen []Evidence
 		severity, old, unsure := Advice, false, false
