@@ -33,6 +33,7 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -229,6 +230,11 @@ func (db *DB) once(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, fn fu
 	defer func() { _ = raw.Rollback() }() // does nothing after Commit
 	tx := &Tx{raw: raw, dialect: db.dialect}
 	if err := fn(tx); err != nil {
+		if ctx.Err() != nil && errors.Is(err, driver.ErrBadConn) {
+			// pgx's adapter says "bad connection" also where a statement was not
+			// sent because its context had ended.
+			return ctx.Err()
+		}
 		return classify(err)
 	}
 	if opts != nil && opts.ReadOnly {

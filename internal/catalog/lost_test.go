@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -162,5 +163,50 @@ func TestConnectionIsLostBeforeCommit(t *testing.T) {
 	}
 	if n := count(t, db); n != 1 {
 		t.Errorf("%d rows", n)
+	}
+}
+
+// late is a context that ends while a statement is on its way to the server:
+// after the first look at it.
+type late struct {
+	context.Context
+	looks *atomic.Int64
+	open  chan struct{}
+	ended chan struct{}
+}
+
+func (c late) Done() <-chan struct{} {
+	if c.looks.Add(1) <= 1 {
+		return c.open
+	}
+	return c.ended
+}
+
+func (c late) Err() error {
+	if c.looks.Load() > 1 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// A caller that goes away in front of a statement is told so, and not that the
+// database was.
+func TestCallerLeavesBeforeStatement(t *testing.T) {
+	db, err := catalog.Open(t.Context(), catalog.Config{DSN: catalogtest.PostgresDSN(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	table(t, db)
+	ctx, leave := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	close(ended)
+	err = db.Update(ctx, func(tx *catalog.Tx) error {
+		_, err := tx.Exec(late{t.Context(), new(atomic.Int64), make(chan struct{}), ended}, "INSERT INTO thing (id, name, n, yes) VALUES (1, 'a', 0, true)")
+		leave()
+		return err
+	})
+	if !errors.Is(err, context.Canceled) || errors.Is(err, catalog.ErrUnavailable) {
+		t.Errorf("got %v", err)
 	}
 }
