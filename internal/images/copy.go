@@ -101,6 +101,9 @@ func (s *Service) copyInto(ctx context.Context, tx *catalog.Tx, p kuva.Principal
 		if err := catalog.AddUse(ctx, tx, m.Owner, catalog.QuotaUse{Bytes: m.Size}); err != nil {
 			return err
 		}
+		if err := s.copyReport(ctx, tx, src, m, p.RequestID); err != nil {
+			return err
+		}
 	} else if err := s.copyLater(ctx, tx, p, src, m); err != nil {
 		return err
 	}

@@ -39,11 +39,8 @@ func (s *Service) Download(ctx context.Context, p kuva.Principal, id string) (*C
 		if err != nil {
 			return nil, err
 		}
-		if !s.allows(p, policy.DownloadImage, img, member) {
-			return nil, refused(policy.DownloadImage)
-		}
-		if img.Status == kuva.StatusDeactivated && !s.allows(p, policy.DownloadDeactivated, img, member) {
-			return nil, kuva.E(kuva.CodeForbidden, "image.deactivated")
+		if err := s.mayRead(p, img, member); err != nil {
+			return nil, err
 		}
 		c := &Content{Image: &img.Image, count: sync.OnceFunc(func() { s.countRead(id) }), surveys: &s.surveys}
 		if img.Object == 0 || !img.Status.HasContent() {
@@ -57,6 +54,17 @@ func (s *Service) Download(ctx context.Context, p kuva.Principal, id string) (*C
 			return nil, coded(ctx, err)
 		}
 	}
+}
+
+// mayRead refuses whoever sees an image and may not read its content.
+func (s *Service) mayRead(p kuva.Principal, img *catalog.Image, member *kuva.Member) error {
+	if !s.allows(p, policy.DownloadImage, img, member) {
+		return refused(policy.DownloadImage)
+	}
+	if img.Status == kuva.StatusDeactivated && !s.allows(p, policy.DownloadDeactivated, img, member) {
+		return kuva.E(kuva.CodeForbidden, "image.deactivated")
+	}
+	return nil
 }
 
 // HasData reports whether the image has content.

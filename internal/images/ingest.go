@@ -356,7 +356,7 @@ func (f *filling) commit(ctx context.Context, tx *catalog.Tx, c committed) error
 	if err := f.s.settleRealm(ctx, tx, f.p, now); err != nil {
 		return err
 	}
-	if _, err := f.s.inspectLater(ctx, tx, now, f.p.RequestID); err != nil {
+	if err := f.s.inspectLater(ctx, tx, now, f.p.RequestID); err != nil {
 		return err
 	}
 	if f.run != nil {

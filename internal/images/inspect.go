@@ -71,14 +71,29 @@ const (
 )
 
 // inspectLater has the content of an image looked into once tx is committed,
-// where there is something to see. It returns the job, "" without one.
-func (s *Service) inspectLater(ctx context.Context, tx *catalog.Tx, img *catalog.Image, requestID string) (string, error) {
+// where there is something to see.
+func (s *Service) inspectLater(ctx context.Context, tx *catalog.Tx, img *catalog.Image, requestID string) error {
 	if s.jobs == nil || s.cfg.Inspect.Off || img.Object == 0 || !opens(img.DiskFormat, img.ContainerFormat) {
-		return "", nil
+		return nil
 	}
-	return s.jobs.Enqueue(ctx, tx, job.New{
+	_, err := s.jobs.Enqueue(ctx, tx, job.New{
 		Kind: jobInspect, Image: img.ID, Project: img.Owner, RequestID: requestID, UniqueKey: img.ID,
 	})
+	return err
+}
+
+// copyReport gives a copy the report of the same content, so that what is held
+// back stays so; where there is none yet the copy is looked into itself.
+func (s *Service) copyReport(ctx context.Context, tx *catalog.Tx, src, copied *catalog.Image, requestID string) error {
+	r, ok, err := catalog.GetReport(ctx, tx, src.ID)
+	if err != nil {
+		return err
+	}
+	if !ok || r.Hash != copied.HashValue {
+		return s.inspectLater(ctx, tx, copied, requestID)
+	}
+	r.Image = copied.ID
+	return catalog.PutReport(ctx, tx, r)
 }
 
 // inspect is the job.
@@ -155,6 +170,12 @@ func (s *Service) refuseFindings(ctx context.Context, img *catalog.Image, obj *d
 	if s.cfg.Inspect.Off || len(s.cfg.Inspect.Refuse) == 0 || !opens(img.DiskFormat, img.ContainerFormat) {
 		return nil
 	}
+	select {
+	case s.checks <- struct{}{}: // as many as contents are checked at a time
+		defer func() { <-s.checks }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	r, err := s.lookAt(ctx, img, obj)
 	if err != nil {
 		return err
@@ -217,6 +238,7 @@ func (s *Service) fillIn(img *catalog.Image, r *guest.Report) bool {
 	}
 	changed := false
 	set := func(name, value string) {
+		value = check.Cut(value) // the guest's own words
 		if _, there := img.Properties[name]; there || value == "" {
 			return
 		}
@@ -275,6 +297,9 @@ func (s *Service) Report(ctx context.Context, p kuva.Principal, id string) (*gue
 		if !s.allows(p, policy.GetReport, img, member) {
 			return refused(policy.GetReport)
 		}
+		if err := s.mayRead(p, img, member); err != nil {
+			return err // it tells what is inside
+		}
 		kept, found, err = catalog.GetReport(ctx, tx, id)
 		found = found && kept.Hash == img.HashValue
 		return err
@@ -310,7 +335,7 @@ func (s *Service) missingReport(ctx context.Context, p kuva.Principal, img *cata
 			return kuva.E(kuva.CodeConflict, "image.report_failed", "reason", jobs[0].Sentence)
 		}
 		if len(jobs) == 0 || jobs[0].State.Final() {
-			_, err = s.inspectLater(ctx, tx, img, p.RequestID)
+			err = s.inspectLater(ctx, tx, img, p.RequestID)
 		}
 		return err
 	})

@@ -95,6 +95,22 @@ func TestInspection(t *testing.T) {
 		}
 
 		community := []images.Change{{Op: images.OpReplace, Name: "visibility", Value: "community"}}
+		copied, err := w.Copy(ctx, alice, img.ID, "copy")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Update(ctx, alice, copied.ID, community); kuva.CodeOf(err) != kuva.CodeConflict {
+			t.Errorf("publishing a copy of a secret: %v", err)
+		}
+		if err := w.Deactivate(ctx, alice, img.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := w.Report(ctx, alice, img.ID); kuva.CodeOf(err) != kuva.CodeForbidden {
+			t.Errorf("the report of what cannot be read: %v", err)
+		}
+		if err := w.Reactivate(ctx, alice, img.ID); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := w.Update(ctx, alice, img.ID, community); kuva.CodeOf(err) != kuva.CodeConflict {
 			t.Errorf("publishing a secret: %v", err)
 		}
