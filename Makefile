@@ -12,6 +12,8 @@ RACE     ?= ./chunk/... ./internal/blob/... ./internal/depot/... ./internal/cata
 TOOLS    := .cache/bin
 STATICCHECK := $(TOOLS)/staticcheck-v0.8.2
 GOFUMPT     := $(TOOLS)/gofumpt-v0.12.0
+# An S3 server for the tests (internal/testkit/s3server names it too).
+VERSITYGW   := $(TOOLS)/versitygw-v1.8.0
 
 .DEFAULT_GOAL := help
 .PHONY: help serve build test race lint fuzz bench soak presubmit deps clean
@@ -49,7 +51,7 @@ soak: deps ## the crash, power-loss and model tests for hours (KUVA_SOAK=1)
 
 presubmit: test race ## what to run before a change is sent
 
-deps: ## install the Debian packages that tests need (root), or name them
+deps: $(VERSITYGW) ## install what tests need: Debian packages (root; or name them), an S3 server
 	@scripts/deps
 
 clean: ## remove what was built, and nothing that was stored
@@ -62,3 +64,7 @@ $(STATICCHECK):
 $(GOFUMPT):
 	GOBIN=$(abspath $(TOOLS)) $(GO) install mvdan.cc/gofumpt@v0.12.0
 	mv $(TOOLS)/gofumpt $@
+
+$(VERSITYGW):
+	GOBIN=$(abspath $(TOOLS)) $(GO) install -trimpath -ldflags '-s -w' github.com/versity/versitygw/cmd/versitygw@v1.8.0
+	mv $(TOOLS)/versitygw $@
