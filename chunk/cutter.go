@@ -16,7 +16,7 @@ type Piece struct {
 // Cutter cuts a stream into pieces and hands them to Emit, in order and without
 // gaps. What it cuts depends only on the bytes and on the places of Cut, not on
 // how the bytes were divided into writes, nor on whether zeros came by Write or
-// by Zeros; only the lengths of neighbouring holes do. It is used by one
+// by Skip; only the lengths of neighbouring holes do. It is used by one
 // goroutine. After an error it takes no more.
 type Cutter struct {
 	// Emit takes a piece. Its error ends the cutting and is returned as it is.
@@ -81,9 +81,9 @@ func (c *Cutter) ReadFrom(r io.Reader) (int64, error) {
 	return total, c.err
 }
 
-// Zeros adds n zeros to the stream in a time that hardly depends on n. Where
+// Skip adds n zeros to the stream in a time that hardly depends on n. Where
 // they fill whole steps of the grid they come out as one hole.
-func (c *Cutter) Zeros(n int64) error {
+func (c *Cutter) Skip(n int64) error {
 	if n < 0 {
 		return fmt.Errorf("%d zeros", n)
 	}

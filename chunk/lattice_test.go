@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -152,5 +153,75 @@ func TestLatticeStopsAtError(t *testing.T) {
 	l := Lattice{To: c}
 	if _, err := l.Write(make([]byte, 3*Size)); err != boom {
 		t.Errorf("Write: %v", err)
+	}
+}
+
+// TestLatticeSkip holds that zeros skipped and zeros written give the same
+// pieces.
+func TestLatticeSkip(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for round := range 60 {
+		l := Lattice{}
+		switch round % 3 {
+		case 1:
+			l.Start = 512 * int64(r.IntN(300))
+		case 2:
+			l.Start, l.Stride, l.Prefix = 1536, 2<<20+512, 512
+		}
+		var file []byte
+		type step struct {
+			data []byte
+			skip int
+		}
+		var steps []step
+		for range 12 {
+			n := (1 + r.IntN(600)) << r.IntN(11)
+			s := step{skip: n}
+			if r.IntN(2) == 0 {
+				s = step{data: make([]byte, n)}
+				for i := range s.data {
+					s.data[i] = byte(r.Uint32() | 1)
+				}
+				file = append(file, s.data...)
+			} else {
+				file = append(file, make([]byte, n)...)
+			}
+			steps = append(steps, s)
+		}
+		want, _ := cutBy(t, l, file, whole)
+		var got []Hash
+		var size int64
+		c := &Cutter{Emit: func(p Piece) error {
+			if size += p.Len; p.Data != nil {
+				got = append(got, Sum(p.Data))
+			}
+			return nil
+		}}
+		l.To = c
+		for _, s := range steps {
+			var err error
+			if s.skip > 0 {
+				err = l.Skip(int64(s.skip))
+			} else {
+				_, err = l.Write(s.data)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(l.Flush(), c.Cut()); err != nil {
+			t.Fatal(err)
+		}
+		if size != int64(len(file)) || !slices.Equal(got, want) {
+			t.Fatalf("round %d: %d bytes in %d pieces, want %d in %d", round, size, len(got), len(file), len(want))
+		}
+	}
+	if err := (&Lattice{To: &Cutter{Emit: func(Piece) error { return nil }}}).Skip(-1); err == nil {
+		t.Error("-1 zeros were taken")
+	}
+	n := int64(0)
+	c := &Cutter{Emit: func(p Piece) error { n += p.Len; return nil }}
+	if l := (Lattice{To: c}); l.Skip(1<<50+3) != nil || l.Flush() != nil || c.Cut() != nil || n != 1<<50+3 {
+		t.Errorf("a petabyte of zeros gave %d bytes", n)
 	}
 }

@@ -159,7 +159,7 @@ func (w *Writer) Write(p []byte) (int, error) { return w.cut.Write(p) }
 func (w *Writer) ReadFrom(r io.Reader) (int64, error) { return w.cut.ReadFrom(r) }
 
 // Skip takes n bytes of zeros.
-func (w *Writer) Skip(n int64) error { return w.cut.Zeros(n) }
+func (w *Writer) Skip(n int64) error { return w.cut.Skip(n) }
 
 // Cut ends the current chunk, so that the next byte begins a new one.
 func (w *Writer) Cut() error { return w.cut.Cut() }
