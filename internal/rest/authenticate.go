@@ -90,13 +90,18 @@ func GuardedBody(r *http.Request) io.ReadCloser {
 	if call.checker == nil {
 		return r.Body
 	}
-	return &guardedBody{ReadCloser: r.Body, ctx: r.Context(), call: call, asked: time.Now()}
+	return StillBody(r.Body, func() error { return call.checker.Revoked(r.Context(), call.token) })
+}
+
+// StillBody is a body that is read as long as still has no objection: it is
+// asked every 5 s, and where the body ends, and its error ends the reading.
+func StillBody(body io.ReadCloser, still func() error) io.ReadCloser {
+	return &guardedBody{ReadCloser: body, still: still, asked: time.Now()}
 }
 
 type guardedBody struct {
 	io.ReadCloser
-	ctx   context.Context //nolint:containedctx // of the one request that the body belongs to
-	call  *Call
+	still func() error
 	asked time.Time // compared by the monotonic clock
 }
 
@@ -104,8 +109,8 @@ func (g *guardedBody) Read(p []byte) (int, error) {
 	n, err := g.ReadCloser.Read(p)
 	if err == io.EOF || time.Since(g.asked) > guardEvery {
 		g.asked = time.Now()
-		if revoked := g.call.checker.Revoked(g.ctx, g.call.token); revoked != nil {
-			return 0, revoked
+		if err := g.still(); err != nil {
+			return 0, err
 		}
 	}
 	return n, err

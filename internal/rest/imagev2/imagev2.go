@@ -163,18 +163,10 @@ func (h *handler) table() map[string]action {
 func noBody(next action) action {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if r.ContentLength > 0 || r.ContentLength < 0 && !ended(r.Body) {
-			hangUp(w, r)
+			rest.HangUp(w, r)
 			return kuva.E(kuva.CodeInvalid, "imagev2.no_body")
 		}
 		return next(w, r)
-	}
-}
-
-// hangUp ends the connection with the answer: what the caller still sends is
-// not worth reading. HTTP/2 ends the one stream by itself.
-func hangUp(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor == 1 {
-		w.Header().Set("Connection", "close")
 	}
 }
 

@@ -23,14 +23,14 @@ func (h *handler) stage(w http.ResponseWriter, r *http.Request) error {
 func (h *handler) send(w http.ResponseWriter, r *http.Request, to func(ctx context.Context, p kuva.Principal, src images.Source) error) error {
 	src, err := source(r)
 	if err == nil {
-		body := newStalling(rest.GuardedBody(r), http.NewResponseController(w), h.stall)
-		src.Content, src.Interrupt = body, body.interrupt
+		body := rest.NewStalling(rest.GuardedBody(r), http.NewResponseController(w), h.stall)
+		src.Content, src.Interrupt = body, body.Interrupt
 		ctx, p := h.who(r)
 		err = to(ctx, p, src)
-		body.release()
+		body.Release()
 	}
 	if err != nil {
-		hangUp(w, r)
+		rest.HangUp(w, r)
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -2,15 +2,13 @@ package imagev2
 
 import (
 	"context"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
-	"sync"
-	"time"
 
 	"kuva"
 	"kuva/internal/images"
+	"kuva/internal/rest"
 )
 
 // headerSize announces the length of an upload whose Content-Length is not
@@ -44,67 +42,6 @@ func source(r *http.Request) (images.Source, error) {
 		}
 		src.Size = size
 	}
-	src.Digests, err = announced(r.Header)
+	src.Digests, err = rest.Announced(r.Header)
 	return src, err
-}
-
-// stalling is a body whose reads fail where the sender moves no byte for too
-// long, and at once after interrupt.
-type stalling struct {
-	body  io.Reader
-	conn  *http.ResponseController
-	stall time.Duration
-
-	mu      sync.Mutex
-	stopped bool
-	set     time.Time // when the deadline was moved last
-}
-
-func newStalling(body io.Reader, conn *http.ResponseController, stall time.Duration) *stalling {
-	return &stalling{body: body, conn: conn, stall: stall}
-}
-
-func (s *stalling) Read(p []byte) (int, error) {
-	if err := s.extend(); err != nil {
-		return 0, err
-	}
-	return s.body.Read(p)
-}
-
-// extend moves the deadline, at most some times a second: a timer for each
-// read would be noticed.
-func (s *stalling) extend() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopped {
-		return http.ErrBodyReadAfterClose
-	}
-	// The deadline is the connection's own business: it follows the clock of
-	// the machine, and a jump of it costs at most this one upload.
-	now := time.Now()
-	if now.Sub(s.set) < s.stall/16 {
-		return nil
-	}
-	s.set = now
-	_ = s.conn.SetReadDeadline(now.Add(s.stall)) // writers of tests have none
-	return nil
-}
-
-// interrupt makes a Read that waits return, and all further ones fail.
-func (s *stalling) interrupt() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopped = true
-	_ = s.conn.SetReadDeadline(time.Unix(1, 0))
-}
-
-// release takes the deadline away from the connection, which may serve more
-// requests.
-func (s *stalling) release() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.stopped {
-		_ = s.conn.SetReadDeadline(time.Time{})
-	}
-	s.stopped = true
 }

@@ -1,4 +1,4 @@
-package imagev2
+package rest
 
 import (
 	"crypto/md5" //nolint:gosec // named by the API
@@ -42,7 +42,7 @@ func TestAnnounced(t *testing.T) {
 		{"very many", http.Header{"Digest": {strings.Repeat("a=b,", 1000)}}, nil, true},
 	}
 	for _, test := range tests {
-		got, err := announced(test.header)
+		got, err := Announced(test.header)
 		if test.bad {
 			if kuva.CodeOf(err) != kuva.CodeInvalid {
 				t.Errorf("%s: got %v, %v; want a refusal", test.about, got, err)
@@ -59,7 +59,7 @@ func FuzzDigests(f *testing.F) {
 	f.Add("d41d8cd98f00b204e9800998ecf8427e", "sha-256=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "")
 	f.Add("1B2M2Y8AsgTpgAmY7PhCfg==", "md5=,,=", "00")
 	f.Fuzz(func(t *testing.T, md5, digest, sha512 string) {
-		got, err := announced(http.Header{"Content-Md5": {md5}, "Digest": {digest}, "X-Kuva-Sha512": {sha512}})
+		got, err := Announced(http.Header{"Content-Md5": {md5}, "Digest": {digest}, "X-Kuva-Sha512": {sha512}})
 		if err != nil {
 			return
 		}

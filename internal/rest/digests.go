@@ -1,4 +1,4 @@
-package imagev2
+package rest
 
 import (
 	"crypto/md5"  //nolint:gosec // the Image API names content by it
@@ -26,12 +26,12 @@ var digestSizes = map[string]struct {
 // maxDigests bounds the entries of a Digest header.
 const maxDigests = 16
 
-// announced reads the digests that an upload was sent with: Content-MD5 (in
+// Announced reads the digests that an upload was sent with: Content-MD5 (in
 // hex as the reference sends it, or in base64 as RFC 1864 has it), Digest, and
 // x-kuva-sha512 in hex. Algorithms that are not known are left out, as RFC
 // 3230 wants it; a known one that is malformed is an error, because its sender
 // expects it to be enforced.
-func announced(header http.Header) ([]images.Digest, error) {
+func Announced(header http.Header) ([]images.Digest, error) {
 	var out []images.Digest
 	add := func(field, algo, value string, size int) error {
 		sum, ok := sumOf(strings.TrimSpace(value), size)
