@@ -127,6 +127,9 @@ func agrees(claim string, found formats.Verdict) error {
 
 // openAs opens a file as the disk that it holds, by its recorded format alone.
 func openAs(ctx context.Context, o *depot.Object, file *depot.Cached, format string, budget *disk.Budget) (disk.Disk, error) {
+	if o.Kind() == depot.KindDisk { // the format is what it is shown as
+		return &objectDisk{Cached: file, o: o}, nil
+	}
 	f := formats.ByName(format)
 	if f == nil {
 		return nil, disk.Refuse(format, disk.ReasonUnsupported, "this format is not read")

@@ -72,12 +72,12 @@ func (s *Service) fill(ctx context.Context, f *filling, img *catalog.Image, pare
 	}
 	in.blocks = opens(img.DiskFormat, img.ContainerFormat)
 	if f.as != kuva.StatusUploading {
-		in.check = func(o *depot.Object) (int64, error) {
+		in.check = func(o *depot.Object) (seen, error) {
 			virtual, err := s.checkContent(ctx, img, o, q.VirtualSize)
 			if err == nil {
 				err = s.refuseFindings(ctx, img, o)
 			}
-			return virtual, err
+			return seen{virtual: virtual, size: -1}, err
 		}
 	}
 	if in.most = q.ImageSize; in.blocks && plainFormat(img.DiskFormat) && q.VirtualSize >= 0 && (in.most < 0 || q.VirtualSize < in.most) {

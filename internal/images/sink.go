@@ -19,26 +19,31 @@ type intake struct {
 	project string    // whose realm it goes to, "" is the platform
 	parent  int64     // an object that it probably resembles, 0 if none
 	content io.Reader // read to its end
-	size    int64     // announced length, below 0 unknown
-	most    int64     // bytes that it may have, below 0 any number
-	algo    string    // of the second digest
-	digests []Digest  // announced, enforced
+	// pour writes the object itself, instead of content: then there are no
+	// digests and no limits but its own.
+	pour    func(ctx context.Context, w *depot.Writer) error
+	kind    depot.Kind // of the object, "" is exact
+	layout  uint32     // version of the native view of a disk
+	size    int64      // announced length, below 0 unknown
+	most    int64      // bytes that it may have, below 0 any number
+	algo    string     // of the second digest, "" makes none at all
+	digests []Digest   // announced, enforced
 
 	// begin is called before the first byte is read, with the lease that the
-	// image is to name.
+	// image is to name. Nil does nothing, as with the next two.
 	begin func(lease int64) error
 	// room is called before bytes beyond those reserved are kept, with the
 	// number to reserve for; it returns for how many there is room now.
 	room func(need int64) (reserved int64, err error)
 	// still is called every few seconds and ends the intake by its error.
 	still func() error
-	// blocks tells that the content is the file of a disk, which is cut so that
-	// the same disk in other formats shares its chunks.
+	// blocks tells that the content is the file of a disk from an offset on,
+	// which is cut so that the same disk in other formats shares its chunks.
 	blocks bool
+	at     int64
 	// check looks at the whole content before it becomes an image's, and
-	// returns the size of the disk in it, -1 where that is not known. Its error
-	// drops the content. Nil checks nothing.
-	check func(o *depot.Object) (virtual int64, err error)
+	// tells what it saw. Its error drops the content. Nil checks nothing.
+	check func(o *depot.Object) (seen, error)
 	// commit makes the object an image's content, in the transaction that
 	// makes it exist. It may be called more than once.
 	commit func(tx *catalog.Tx, c committed) error
@@ -47,10 +52,20 @@ type intake struct {
 // committed is what commit is told of the new object.
 type committed struct {
 	depot.ObjectInfo
+	digests bool // there are some: those that follow
 	md5     [16]byte
 	hash    []byte
-	virtual int64 // size of the disk, -1 while unknown
+	seen
 }
+
+// seen is what a look at content told.
+type seen struct {
+	virtual int64 // size of the disk, -1 while unknown
+	size    int64 // of the file that the image shows of a disk, -1 where that is the object
+}
+
+// unseen is what is known of content that nobody looked at.
+var unseen = seen{virtual: -1, size: -1}
 
 // stillEvery is how often an upload that receives bytes looks whether its
 // image is still there. Another node may have deleted it.
@@ -60,23 +75,61 @@ const stillEvery = 5 * time.Second
 // returns how many bytes it took from in.content. After an error nothing is
 // kept; what was written is the collector's.
 func (s *Service) store(ctx context.Context, in intake) (received int64, err error) {
-	w, err := s.depot.Create(ctx, depot.CreateOptions{Project: in.project, Kind: depot.KindExact, Parent: in.parent})
+	kind := in.kind
+	if kind == "" {
+		kind = depot.KindExact
+	}
+	w, err := s.depot.Create(ctx, depot.CreateOptions{Project: in.project, Kind: kind, Parent: in.parent, View: in.layout})
 	if err != nil {
 		return 0, err
 	}
 	defer w.Abort()
-	if err := in.begin(w.Lease()); err != nil {
-		return 0, err
-	}
-	algos := []string{"md5"}
-	for _, a := range append([]string{in.algo}, digestAlgos(in.digests)...) {
-		if !slices.Contains(algos, a) {
-			algos = append(algos, a)
+	if in.begin != nil {
+		if err := in.begin(w.Lease()); err != nil {
+			return 0, err
 		}
 	}
-	d := newDigester(algos)
+	c := committed{seen: unseen}
+	if in.pour != nil {
+		err = in.pour(ctx, w)
+		received = w.Size()
+	} else {
+		received, err = s.takeDigesting(ctx, &in, w, &c)
+	}
+	if err != nil {
+		return received, err
+	}
+	if in.check != nil {
+		// It is in the depot, nothing points at it, and an error drops it.
+		o, err := w.Written()
+		if err != nil {
+			return received, err
+		}
+		if c.seen, err = in.check(o); err != nil {
+			return received, err
+		}
+	}
+	var digests depot.Digests
+	if c.digests {
+		digests = depot.Digests{MD5: c.md5, HashAlgo: in.algo, Hash: c.hash}
+	}
+	_, err = w.Commit(digests, func(tx *catalog.Tx, o depot.ObjectInfo) error {
+		c.ObjectInfo = o
+		return in.commit(tx, c)
+	})
+	return received, err
+}
+
+// takeDigesting takes the content and compares its digests with those announced.
+func (s *Service) takeDigesting(ctx context.Context, in *intake, w *depot.Writer, c *committed) (received int64, err error) {
+	algos := digestAlgos(in.digests)
+	if in.algo != "" {
+		algos = append([]string{"md5", in.algo}, algos...)
+	}
+	slices.Sort(algos)
+	d := newDigester(slices.Compact(algos))
 	defer d.end()
-	if received, err = s.take(ctx, &in, w, d); err != nil {
+	if received, err = s.take(ctx, in, w, d); err != nil {
 		return received, err
 	}
 	d.end()
@@ -85,22 +138,10 @@ func (s *Service) store(ctx context.Context, in intake) (received int64, err err
 			return received, kuva.E(kuva.CodeDigest, "image.digest_mismatch", "algo", x.Algo)
 		}
 	}
-	c := committed{md5: [16]byte(d.sum("md5")), hash: d.sum(in.algo), virtual: -1}
-	if in.check != nil {
-		// It is in the depot, nothing points at it, and an error drops it.
-		o, err := w.Written()
-		if err != nil {
-			return received, err
-		}
-		if c.virtual, err = in.check(o); err != nil {
-			return received, err
-		}
+	if in.algo != "" {
+		c.digests, c.md5, c.hash = true, [16]byte(d.sum("md5")), d.sum(in.algo)
 	}
-	_, err = w.Commit(depot.Digests{MD5: c.md5, HashAlgo: in.algo, Hash: c.hash}, func(tx *catalog.Tx, o depot.ObjectInfo) error {
-		c.ObjectInfo = o
-		return in.commit(tx, c)
-	})
-	return received, err
+	return received, nil
 }
 
 func digestAlgos(digests []Digest) []string {
@@ -133,7 +174,7 @@ func (s *Service) take(ctx context.Context, in *intake, w *depot.Writer, d *dige
 		b.n, readErr = fill(in.content, b.buf[:want])
 		received += int64(b.n)
 		if in.blocks && lattice == nil {
-			lattice = latticeFor(b.buf[:b.n], w)
+			lattice = latticeAt(in.at, b.buf[:b.n], w)
 			out = lattice
 		}
 		err := in.keep(b, out, d, received, &reserved)
@@ -147,7 +188,7 @@ func (s *Service) take(ctx context.Context, in *intake, w *depot.Writer, d *dige
 			}
 			return received, lattice.Flush()
 		}
-		if time.Since(looked) >= stillEvery {
+		if in.still != nil && time.Since(looked) >= stillEvery {
 			looked = time.Now()
 			if err := in.still(); err != nil {
 				return received, err
@@ -164,7 +205,7 @@ func (in *intake) keep(b *piece, w io.Writer, d *digester, received int64, reser
 	if in.most >= 0 && received > in.most {
 		return kuva.E(kuva.CodeTooLarge, "image.too_large", "limit", in.most)
 	}
-	if received > *reserved {
+	if in.room != nil && received > *reserved {
 		if *reserved, err = in.room(received); err != nil {
 			return err
 		}
