@@ -96,6 +96,18 @@ func AddUse(ctx context.Context, tx *Tx, project string, d QuotaUse) error {
 	return err
 }
 
+// WaitingLease is the lease of a reservation for content that comes in parts,
+// over days perhaps: it holds bytes, and does not count as an upload under way.
+const WaitingLease = int64(-1)
+
+// underWay is how many uploads a reservation counts for.
+func underWay(lease int64) int64 {
+	if lease == WaitingLease {
+		return 0
+	}
+	return 1
+}
+
 // BeginReservation is the start of an upload: one more for the project, with
 // bytes reserved. The caller has locked the project's row.
 func BeginReservation(ctx context.Context, tx *Tx, image, project string, lease, bytes int64) error {
@@ -103,7 +115,7 @@ func BeginReservation(ctx context.Context, tx *Tx, image, project string, lease,
 	if err != nil {
 		return fmt.Errorf("reserve for image %s: %w", image, err)
 	}
-	return AddUse(ctx, tx, project, QuotaUse{Reserved: bytes, Uploads: 1})
+	return AddUse(ctx, tx, project, QuotaUse{Reserved: bytes, Uploads: underWay(lease)})
 }
 
 // GetReservation says which project an upload is charged to. It reports false
@@ -130,22 +142,22 @@ func GrowReservation(ctx context.Context, tx *Tx, image, project string, bytes i
 // holds nothing (any more).
 func DropReservation(ctx context.Context, tx *Tx, image string) (bool, error) {
 	var project string
-	var bytes int64
-	err := tx.QueryRow(ctx, `DELETE FROM reservation WHERE image = $1 RETURNING project, bytes`, image).Scan(&project, &bytes)
+	var bytes, lease int64
+	err := tx.QueryRow(ctx, `DELETE FROM reservation WHERE image = $1 RETURNING project, bytes, lease`, image).Scan(&project, &bytes, &lease)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("reservation of image %s: %w", image, classify(err))
 	}
-	return true, AddUse(ctx, tx, project, QuotaUse{Reserved: -bytes, Uploads: -1})
+	return true, AddUse(ctx, tx, project, QuotaUse{Reserved: -bytes, Uploads: -underWay(lease)})
 }
 
 // MoveReservation charges an upload under way to another project.
 func MoveReservation(ctx context.Context, tx *Tx, image, project string) error {
 	var was string
-	var bytes int64
-	err := tx.QueryRow(ctx, `SELECT project, bytes FROM reservation WHERE image = $1`, image).Scan(&was, &bytes)
+	var bytes, lease int64
+	err := tx.QueryRow(ctx, `SELECT project, bytes, lease FROM reservation WHERE image = $1`, image).Scan(&was, &bytes, &lease)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && was == project {
 		return nil
 	}
@@ -155,10 +167,10 @@ func MoveReservation(ctx context.Context, tx *Tx, image, project string) error {
 	if _, err := tx.Exec(ctx, `UPDATE reservation SET project = $2 WHERE image = $1`, image, project); err != nil {
 		return err
 	}
-	if err := AddUse(ctx, tx, was, QuotaUse{Reserved: -bytes, Uploads: -1}); err != nil {
+	if err := AddUse(ctx, tx, was, QuotaUse{Reserved: -bytes, Uploads: -underWay(lease)}); err != nil {
 		return err
 	}
-	return AddUse(ctx, tx, project, QuotaUse{Reserved: bytes, Uploads: 1})
+	return AddUse(ctx, tx, project, QuotaUse{Reserved: bytes, Uploads: underWay(lease)})
 }
 
 // SumUse counts what a project holds from the images and reservations
@@ -169,8 +181,8 @@ func SumUse(ctx context.Context, tx *Tx, project string) (u QuotaUse, err error)
 	if err != nil {
 		return u, classify(err)
 	}
-	err = tx.QueryRow(ctx, `SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM reservation WHERE project = $1`, project).
-		Scan(&u.Uploads, &u.Reserved)
+	err = tx.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(CASE WHEN lease <> $2 THEN 1 ELSE 0 END), 0) AS BIGINT), CAST(COALESCE(SUM(bytes), 0) AS BIGINT)
+		FROM reservation WHERE project = $1`, project, WaitingLease).Scan(&u.Uploads, &u.Reserved)
 	return u, classify(err)
 }
 

@@ -37,6 +37,7 @@ type Upload struct {
 	Name      string
 	Size      int64 // bytes, -1 while unknown
 	Received  int64 // bytes in parts
+	Parts     int64 // how many
 	State     UploadState
 	Concat    string // "", "partial" or "final"
 	Writer    int64  // token of who writes the next part, 0 is nobody
@@ -62,6 +63,10 @@ type UploadOptions struct {
 	Disk bool `json:"disk,omitempty"`
 	// Digests of the bytes as sent, in hexadecimal, by algorithm.
 	Digests map[string]string `json:"digests,omitempty"`
+	// Partials are the uploads that a final one was joined from, in order.
+	Partials []string `json:"partials,omitempty"`
+	// Final is the upload that took the parts of a partial one.
+	Final string `json:"final,omitempty"`
 }
 
 // UploadPart is a stretch of an upload that is durable.
@@ -74,7 +79,7 @@ type UploadPart struct {
 // UploadHolder is who pins the parts of an upload.
 func UploadHolder(id string) string { return "upload " + id }
 
-const uploadColumns = `id, protocol, project, principal, image, made, name, size, received, state, concat, writer, options, metadata, job, failure, created_at, updated_at, expires_at`
+const uploadColumns = `id, protocol, project, principal, image, made, name, size, received, parts, state, concat, writer, options, metadata, job, failure, created_at, updated_at, expires_at`
 
 // InsertUpload adds an upload.
 func InsertUpload(ctx context.Context, tx *Tx, u *Upload) error {
@@ -82,7 +87,7 @@ func InsertUpload(ctx context.Context, tx *Tx, u *Upload) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO upload (`+uploadColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`, v...)
+	_, err = tx.Exec(ctx, `INSERT INTO upload (`+uploadColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`, v...)
 	return err
 }
 
@@ -93,9 +98,9 @@ func UpdateUpload(ctx context.Context, tx *Tx, u *Upload) error {
 	if err != nil {
 		return err
 	}
-	n, err := tx.Exec(ctx, `UPDATE upload SET image = $2, made = $3, name = $4, size = $5, received = $6, state = $7, concat = $8, writer = $9,
-		options = $10, metadata = $11, job = $12, failure = $13, updated_at = $14, expires_at = $15 WHERE id = $1`,
-		append([]any{v[0]}, append(v[4:16:16], v[17], v[18])...)...)
+	n, err := tx.Exec(ctx, `UPDATE upload SET image = $2, made = $3, name = $4, size = $5, received = $6, parts = $7, state = $8, concat = $9, writer = $10,
+		options = $11, metadata = $12, job = $13, failure = $14, updated_at = $15, expires_at = $16 WHERE id = $1`,
+		append([]any{v[0]}, append(v[4:17:17], v[18], v[19])...)...)
 	if err == nil && n != 1 {
 		err = ErrNoUpload
 	}
@@ -115,7 +120,7 @@ func uploadValues(u *Upload) ([]any, error) {
 		texts[i] = string(b)
 	}
 	return []any{
-		u.ID, u.Protocol, u.Project, texts[0], u.Image, u.Made, u.Name, u.Size, u.Received, string(u.State), u.Concat, u.Writer,
+		u.ID, u.Protocol, u.Project, texts[0], u.Image, u.Made, u.Name, u.Size, u.Received, u.Parts, string(u.State), u.Concat, u.Writer,
 		texts[1], texts[2], u.Job, texts[3], toMicro(u.CreatedAt), toMicro(u.UpdatedAt), toMicro(u.ExpiresAt),
 	}, nil
 }
@@ -160,6 +165,31 @@ func ExpiredUploads(ctx context.Context, tx *Tx, now time.Time, limit int) ([]*U
 	return manyUploads(ctx, tx, `SELECT `+uploadColumns+` FROM upload WHERE expires_at <= $1 AND state <> 'finishing' ORDER BY expires_at, id LIMIT $2`, toMicro(now), limit)
 }
 
+// OpenUploads lists at most limit uploads that are open or finishing, those that
+// changed last first.
+func OpenUploads(ctx context.Context, tx *Tx, limit int) ([]*Upload, error) {
+	return manyUploads(ctx, tx, `SELECT `+uploadColumns+` FROM upload WHERE state IN ('open', 'finishing') ORDER BY updated_at DESC, id LIMIT $1`, limit)
+}
+
+// EndedUploads lists at most limit uploads that ended and still have parts.
+func EndedUploads(ctx context.Context, tx *Tx, limit int) (ids []string, err error) {
+	return imageIDs(ctx, tx, `SELECT id FROM upload u WHERE state IN ('done', 'failed')
+		AND EXISTS (SELECT 1 FROM upload_part p WHERE p.upload = u.id) LIMIT $1`, limit)
+}
+
+// EndUpload notes that an upload that is open or finishing failed, and when its
+// row may go. Whoever writes it is fenced off. It reports false where it has
+// ended already.
+func EndUpload(ctx context.Context, tx *Tx, id string, why *kuva.Failure, until time.Time) (bool, error) {
+	b, err := json.Marshal(why)
+	if err != nil {
+		return false, err
+	}
+	n, err := tx.Exec(ctx, `UPDATE upload SET state = 'failed', writer = $2, failure = $3, updated_at = $4, expires_at = $5
+		WHERE id = $1 AND state IN ('open', 'finishing')`, id, NewID(), string(b), toMicro(why.At), toMicro(until))
+	return n > 0, err
+}
+
 // DeleteUpload forgets an upload whose parts are gone.
 func DeleteUpload(ctx context.Context, tx *Tx, id string) error {
 	_, err := tx.Exec(ctx, `DELETE FROM upload WHERE id = $1`, id)
@@ -169,6 +199,18 @@ func DeleteUpload(ctx context.Context, tx *Tx, id string) error {
 // InsertPart adds a part of an upload, whose object the caller pins.
 func InsertPart(ctx context.Context, tx *Tx, upload string, p UploadPart) error {
 	_, err := tx.Exec(ctx, `INSERT INTO upload_part (upload, off, size, object) VALUES ($1, $2, $3, $4)`, upload, p.Off, p.Size, p.Object)
+	return err
+}
+
+// MoveParts gives the parts of an upload to another, behind the bytes that it
+// has, with their pins.
+func MoveParts(ctx context.Context, tx *Tx, from, to string, behind int64) error {
+	_, err := tx.Exec(ctx, `UPDATE pin SET holder = $2 WHERE holder = $1 AND object IN (SELECT object FROM upload_part WHERE upload = $3)`,
+		UploadHolder(from), UploadHolder(to), from)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE upload_part SET upload = $2, off = off + $3 WHERE upload = $1`, from, to, behind)
 	return err
 }
 
@@ -242,7 +284,7 @@ func scanUpload(rows *sql.Rows) (*Upload, error) {
 	var u Upload
 	var state, principal, options, metadata, failure string
 	var created, updated, expires int64
-	err := rows.Scan(&u.ID, &u.Protocol, &u.Project, &principal, &u.Image, &u.Made, &u.Name, &u.Size, &u.Received, &state, &u.Concat, &u.Writer,
+	err := rows.Scan(&u.ID, &u.Protocol, &u.Project, &principal, &u.Image, &u.Made, &u.Name, &u.Size, &u.Received, &u.Parts, &state, &u.Concat, &u.Writer,
 		&options, &metadata, &u.Job, &failure, &created, &updated, &expires)
 	if err != nil {
 		return nil, err

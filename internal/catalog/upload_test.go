@@ -30,7 +30,7 @@ func TestUploadRows(t *testing.T) {
 		update(func(tx *catalog.Tx) error {
 			return errors.Join(catalog.InsertUpload(ctx, tx, u), catalog.InsertUpload(ctx, tx, &second))
 		})
-		u.Received, u.State, u.Job, u.Writer, u.ExpiresAt = 30, catalog.UploadFinishing, "j", 7, at
+		u.Received, u.Parts, u.State, u.Job, u.Writer, u.ExpiresAt = 30, 2, catalog.UploadFinishing, "j", 7, at
 		u.Failure = &kuva.Failure{Code: kuva.CodeInvalid, Sentence: "no", At: at}
 		update(func(tx *catalog.Tx) error {
 			if err := catalog.UpdateUpload(ctx, tx, u); err != nil {
@@ -72,6 +72,29 @@ func TestUploadRows(t *testing.T) {
 			gone, err := catalog.DropParts(ctx, tx, "u1", 1)
 			if err != nil || len(gone) != 1 || gone[0] != 1 {
 				t.Errorf("dropped %v, %v", gone, err)
+			}
+			if open, err := catalog.OpenUploads(ctx, tx, 9); err != nil || len(open) != 2 {
+				t.Errorf("open: %v, %v", open, err)
+			}
+			if err := catalog.MoveParts(ctx, tx, "u1", "u2", 100); err != nil {
+				return err
+			}
+			if parts, err = catalog.UploadParts(ctx, tx, "u2", 0, 9); err != nil || len(parts) != 1 || parts[0] != (catalog.UploadPart{Off: 110, Size: 20, Object: 2}) {
+				t.Errorf("moved parts %v, %v", parts, err)
+			}
+			if ids, err := catalog.EndedUploads(ctx, tx, 9); err != nil || len(ids) != 0 {
+				t.Errorf("ended: %v, %v", ids, err)
+			}
+			for i, want := range []bool{true, false} {
+				if ok, err := catalog.EndUpload(ctx, tx, "u2", u.Failure, at.Add(time.Minute)); err != nil || ok != want {
+					t.Errorf("end %d: %v, %v", i, ok, err)
+				}
+			}
+			if got, err := catalog.GetUpload(ctx, tx, "u2"); err != nil || got.State != catalog.UploadFailed || got.Writer == 0 || !got.ExpiresAt.Equal(at.Add(time.Minute)) {
+				t.Errorf("ended upload: %+v, %v", got, err)
+			}
+			if ids, err := catalog.EndedUploads(ctx, tx, 9); err != nil || len(ids) != 1 || ids[0] != "u2" {
+				t.Errorf("ended: %v, %v", ids, err)
 			}
 			return catalog.DeleteUpload(ctx, tx, "u1")
 		})

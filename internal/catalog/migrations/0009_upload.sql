@@ -11,6 +11,7 @@ CREATE TABLE upload (
     name       TEXT    NOT NULL,
     size       BIGINT  NOT NULL, -- -1 while unknown
     received   BIGINT  NOT NULL, -- bytes in parts
+    parts      BIGINT  NOT NULL, -- how many
     state      TEXT    NOT NULL, -- open, finishing, done, failed
     concat     TEXT    NOT NULL, -- '', partial, final
     writer     BIGINT  NOT NULL, -- token of who writes the next part, 0 is nobody
@@ -25,6 +26,8 @@ CREATE TABLE upload (
 CREATE INDEX upload_project ON upload (project, state, created_at, id);
 CREATE INDEX upload_image ON upload (image) WHERE image <> '';
 CREATE INDEX upload_expires ON upload (expires_at);
+CREATE INDEX upload_open ON upload (updated_at) WHERE state IN ('open', 'finishing');
+CREATE INDEX upload_ended ON upload (id) WHERE state IN ('done', 'failed');
 
 -- The object is pinned by "upload ID" while the row is there.
 CREATE TABLE upload_part (
