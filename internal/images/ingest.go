@@ -244,7 +244,7 @@ func (f *filling) begin(ctx context.Context, lease int64) error {
 		if err != nil {
 			return err
 		}
-		if q.Uploads >= 0 && use.Uploads >= q.Uploads {
+		if f.run == nil && q.Uploads >= 0 && use.Uploads >= q.Uploads { // a job had its place when it was asked for
 			return kuva.E(kuva.CodeQuota, "image.quota_uploads", "limit", q.Uploads)
 		}
 		if held, err = grant(q, use, f.src.Size, firstStep); err != nil {
