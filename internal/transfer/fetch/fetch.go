@@ -8,6 +8,7 @@
 //	address.go  where a socket may connect to
 //	dial.go     resolve once, check every address, dial those and no others
 //	open.go     redirects, and what an answer must be
+//	range.go    stretches of content, bound to one version of it
 //	body.go     limits of time, rate and size; resuming
 //
 // Nothing is taken from the environment: no proxy, no netrc, no cookies.
@@ -154,8 +155,9 @@ type Options struct {
 
 // Info is what is known of content before its first byte.
 type Info struct {
-	Size int64 // bytes, -1 where the server does not say
-	ETag string
+	Version
+	// Ranges says that stretches of it can be read by Range.
+	Ranges bool
 }
 
 // failed is the one error for everything that goes wrong out there.

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -30,18 +29,32 @@ func (f *Fetcher) Open(ctx context.Context, address string, opt Options) (io.Rea
 	if err == nil {
 		return b, info, nil
 	}
-	f.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "fetch failed", slog.String("host", hostOf(address)), slog.String("error", quiet(err).Error()))
-	wait := time.NewTimer(f.cfg.Failure - time.Since(begun)%f.cfg.Failure)
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-	case <-ctx.Done():
-		return nil, Info{}, context.Cause(ctx)
+	f.logFailed(ctx, hostOf(address), err)
+	if err := f.hold(ctx, begun); err != nil {
+		return nil, Info{}, err
 	}
 	if kuva.CodeOf(err) == kuva.CodeTooLarge {
 		return nil, Info{}, err
 	}
 	return nil, Info{}, failed(quiet(err))
+}
+
+// logFailed tells the operator why an address could not be opened.
+func (f *Fetcher) logFailed(ctx context.Context, host string, why error) {
+	f.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "fetch failed", slog.String("host", host), slog.String("error", quiet(why).Error()))
+}
+
+// hold waits until a failure that began so may be told: always after the same
+// time, or a multiple of it.
+func (f *Fetcher) hold(ctx context.Context, begun time.Time) error {
+	wait := time.NewTimer(f.cfg.Failure - time.Since(begun)%f.cfg.Failure)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (f *Fetcher) open(ctx context.Context, address string, opt Options) (*body, Info, error) {
@@ -50,12 +63,12 @@ func (f *Fetcher) open(ctx context.Context, address string, opt Options) (*body,
 		return nil, Info{}, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, f.cfg.Total, errors.New("took longer than allowed in all"))
-	b := &body{f: f, ctx: ctx, cancel: cancel, origin: origin, opt: opt, size: -1}
+	b := &body{f: f, ctx: ctx, cancel: cancel, origin: origin, opt: opt}
 	if err := b.begin(); err != nil {
 		cancel()
 		return nil, Info{}, err
 	}
-	return b, Info{Size: b.size, ETag: b.etag}, nil
+	return b, Info{Version: b.version, Ranges: b.ranges}, nil
 }
 
 // get follows redirects from origin to an answer that is not one. Each hop is
@@ -139,11 +152,9 @@ func (b *body) begin() error {
 		stop()
 		return err
 	}
-	b.in, b.stop, b.size = res.Body, stop, res.ContentLength
-	// A weak tag says only that contents mean the same.
-	if tag := res.Header.Get("ETag"); tag != "" && !strings.HasPrefix(tag, "W/") && len(tag) <= 1024 {
-		b.etag = tag
-	}
+	b.in, b.stop = res.Body, stop
+	b.version, b.end = Version{Size: res.ContentLength, Tag: tagOf(res)}, res.ContentLength
+	b.ranges = b.version.Tag != "" && b.version.Size >= 0 && strings.EqualFold(strings.TrimSpace(res.Header.Get("Accept-Ranges")), "bytes")
 	return nil
 }
 
@@ -156,10 +167,10 @@ func plain(res *http.Response) error {
 	return nil
 }
 
-// again asks for the rest of the content from off. What comes must be the
-// same content from that byte on, or nothing.
+// again asks for the rest of the stretch from off. What comes must be the same
+// content from that byte on, or nothing.
 func (b *body) again(off int64) error {
-	more := http.Header{"Range": {"bytes=" + strconv.FormatInt(off, 10) + "-"}, "If-Range": {b.etag}}
+	more := http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", off, b.end-1)}, "If-Range": {b.version.Tag}}
 	ctx, stop := context.WithCancel(b.ctx)
 	// From the beginning, because what a redirect led to may be of limited use.
 	res, err := b.f.get(ctx, b.origin, b.opt.Header, more)
@@ -168,15 +179,18 @@ func (b *body) again(off int64) error {
 		return err
 	}
 	err = plain(res)
-	want := fmt.Sprintf("bytes %d-%d/%d", off, b.size-1, b.size)
+	want := fmt.Sprintf("bytes %d-%d/%d", off, b.end-1, b.version.Size)
+	tag := tagOf(res)
 	switch got := res.Header.Get("Content-Range"); {
 	case err != nil:
+	case res.StatusCode/100 == 2 && tag != "" && tag != b.version.Tag:
+		err = errChanged
 	case res.StatusCode != http.StatusPartialContent:
 		err = fmt.Errorf("status %d for a range", res.StatusCode)
 	case got != want:
 		err = fmt.Errorf("range %.80q, not %q", got, want)
-	case res.Header.Get("ETag") != b.etag:
-		err = errors.New("the content changed")
+	case tag != b.version.Tag:
+		err = errors.New("no tag with a range")
 	}
 	if err != nil {
 		_ = res.Body.Close()
