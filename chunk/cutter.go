@@ -113,6 +113,19 @@ func (c *Cutter) Cut() error {
 	return c.err
 }
 
+// Pass ends the piece that is being gathered and counts n bytes behind it that
+// somebody else takes: the grid begins anew after them.
+func (c *Cutter) Pass(n int64) error {
+	if n < 0 {
+		return fmt.Errorf("%d bytes passed", n)
+	}
+	if err := c.Cut(); err != nil {
+		return err
+	}
+	c.off += n
+	return nil
+}
+
 // Offset is where the next byte will lie in the stream.
 func (c *Cutter) Offset() int64 { return c.off + int64(len(c.buf)) }
 

@@ -20,6 +20,10 @@ type matcher struct {
 	written    map[Name]Loc   // chunks stored by this writer, the newest
 	older      map[Name]Loc   // and those before them
 	equal      map[Name]Loc   // segments of loaded roots, by name
+
+	// hold says which packs may be referred to, and sees to it that they stay
+	// where that is wanted.
+	hold func(packs []int64) (map[int64]bool, error)
 }
 
 type segID struct {
@@ -44,7 +48,10 @@ const (
 )
 
 func newMatcher(w *Writer) *matcher {
-	return &matcher{w: w, roots: map[int64]*root{}, tried: map[segID]bool{}, written: map[Name]Loc{}, equal: map[Name]Loc{}}
+	return &matcher{
+		w: w, roots: map[int64]*root{}, tried: map[segID]bool{}, written: map[Name]Loc{}, equal: map[Name]Loc{},
+		hold: func(packs []int64) (map[int64]bool, error) { return w.d.touch(w.ctx, w.lease, packs) },
+	}
 }
 
 // window finds the chunks of a window that are stored and leases their packs
@@ -103,7 +110,7 @@ func (m *matcher) find(it *item) bool {
 			continue
 		}
 		loc := c.seg.entries[j].Loc
-		if int(loc.Plain) != len(it.data) || m.w.refused[loc.Pack.ID] {
+		if int(loc.Plain) != it.plain || m.w.refused[loc.Pack.ID] {
 			continue
 		}
 		it.loc, it.found, c.used = loc, true, true
@@ -269,6 +276,13 @@ func (m *matcher) root(object int64) *root {
 	if err != nil {
 		r = nil
 	}
+	m.keepRoot(object, r)
+	return r
+}
+
+// keepRoot remembers an object's root, and its segments as such that may be
+// referred to.
+func (m *matcher) keepRoot(object int64, r *root) {
 	if len(m.roots) >= rootsMost {
 		clear(m.roots)
 		clear(m.equal)
@@ -281,7 +295,6 @@ func (m *matcher) root(object int64) *root {
 			}
 		}
 	}
-	return r
 }
 
 // load makes a segment a candidate and reports whether that went well.
@@ -350,7 +363,7 @@ func (m *matcher) take(packs []int64) error {
 		return nil
 	}
 	w := m.w
-	got, err := w.d.touch(w.ctx, w.lease, packs)
+	got, err := m.hold(packs)
 	if err != nil {
 		return err
 	}

@@ -48,9 +48,10 @@ type Writer struct {
 
 	cut    chunk.Cutter
 	window []item
-	held   int // chunks in window
+	held   int // chunks in window whose bytes it holds
+	refs   int // and chunks that it refers to
 
-	work   chan []item   // windows for the pipeline
+	work   chan window   // for the pipeline
 	idle   chan struct{} // closed when the pipeline ended
 	failed error         // of the pipeline; read after idle is closed
 	once   sync.Once
@@ -73,11 +74,21 @@ type Writer struct {
 // item is a chunk or a run of holes on its way.
 type item struct {
 	hole  int64
-	data  []byte // belongs to chunkBufs
+	data  []byte // belongs to chunkBufs; nil where only the name is known
+	plain int    // length of the chunk
 	name  Name   // in the own realm
 	other Name   // in the platform realm
 	loc   Loc
 	found bool
+
+	from *Object // whose chunk this is by reference, nil if nobody's
+	off  int64   // of the chunk in from
+}
+
+// window is what goes to the pipeline at a time.
+type window struct {
+	items  []item
+	answer chan<- []int // not nil: the items are names, see Named
 }
 
 type hookRow struct {
@@ -115,7 +126,7 @@ func (d *Depot) Create(ctx context.Context, opt CreateOptions) (*Writer, error) 
 	w := &Writer{
 		d: d, opt: opt, lease: catalog.NewID(), object: catalog.NewID(), recipe: catalog.NewID(), keys: own.current,
 		live: map[PackRef]int64{}, counted: map[Loc]struct{}{}, leased: map[int64]bool{}, refused: map[int64]bool{},
-		work: make(chan []item), idle: make(chan struct{}),
+		work: make(chan window), idle: make(chan struct{}),
 	}
 	if own.kind != realmPlatform {
 		platform, err := d.realmOf(ctx, "")
@@ -174,7 +185,7 @@ func (w *Writer) emit(p chunk.Piece) error {
 		w.window = append(w.window, item{hole: p.Len})
 		return nil
 	}
-	w.window = append(w.window, item{data: p.Data})
+	w.window = append(w.window, item{data: p.Data, plain: len(p.Data)})
 	if w.held++; w.held == windowChunks {
 		return w.send()
 	}
@@ -186,16 +197,28 @@ func (w *Writer) send() error {
 	if len(w.window) == 0 {
 		return nil
 	}
+	if err := w.hand(window{items: w.window}); err != nil {
+		return err
+	}
+	w.window, w.held, w.refs = nil, 0, 0
+	return nil
+}
+
+func (w *Writer) hand(win window) error {
 	select {
-	case w.work <- w.window:
-		w.window, w.held = nil, 0
+	case w.work <- win:
 		return nil
 	case <-w.idle:
-		if w.failed == nil {
-			return errors.New("write to an ended object")
-		}
-		return w.failed
+		return w.whyIdle()
 	}
+}
+
+// whyIdle is the error of a pipeline that ended too early.
+func (w *Writer) whyIdle() error {
+	if w.failed == nil {
+		return errors.New("write to an ended object")
+	}
+	return w.failed
 }
 
 // pipeline stores window after window until the channel is closed or one
@@ -203,18 +226,29 @@ func (w *Writer) send() error {
 func (w *Writer) pipeline() {
 	defer close(w.idle)
 	for win := range w.work {
-		err := w.store(win)
-		for _, it := range win {
-			if it.data != nil {
-				putChunkBuf(it.data)
-			}
+		var err error
+		if win.answer != nil {
+			err = w.named(win)
+		} else {
+			err = w.take(win.items)
 		}
+		release(win.items)
 		if err != nil {
 			w.failed = err
 			return
 		}
 	}
 	w.failed = w.flush()
+}
+
+// release gives the buffers of chunks back.
+func release(items []item) {
+	for i := range items {
+		if items[i].data != nil {
+			putChunkBuf(items[i].data)
+			items[i].data = nil
+		}
+	}
 }
 
 // end stops the pipeline and returns its error.
@@ -224,9 +258,35 @@ func (w *Writer) end() error {
 	return w.failed
 }
 
-// store finds or stores the chunks of a window, in order.
+// take stores a window, so much of it at a time that what must be read for it
+// fills no more than windowChunks buffers.
+func (w *Writer) take(win []item) error {
+	if err := w.refer(win); err != nil {
+		return err
+	}
+	for len(win) > 0 {
+		n, held := 0, 0
+		for n < len(win) && held < windowChunks {
+			if win[n].hole == 0 && !win[n].found {
+				held++
+			}
+			n++
+		}
+		if err := w.store(win[:n]); err != nil {
+			return err
+		}
+		release(win[:n])
+		win = win[n:]
+	}
+	return nil
+}
+
+// store finds or stores chunks, in order.
 func (w *Writer) store(win []item) error {
 	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	if err := w.fetch(win); err != nil {
 		return err
 	}
 	w.hash(win)
@@ -235,7 +295,9 @@ func (w *Writer) store(win []item) error {
 	}
 	for i := 0; i < len(win); {
 		if win[i].hole > 0 || win[i].found {
-			if err := w.add(win[i], false); err != nil {
+			// What is referred to gets hooks as if it were stored here: its
+			// object, a part of an upload perhaps, may go at once.
+			if err := w.add(win[i], win[i].from != nil); err != nil {
 				return err
 			}
 			i++
@@ -256,16 +318,18 @@ func (w *Writer) store(win []item) error {
 // hash names the chunks of a window.
 func (w *Writer) hash(win []item) {
 	parallel(len(win), func(i int) {
-		it := &win[i]
-		if it.hole > 0 {
-			return
-		}
-		h := chunk.Sum(it.data)
-		it.name = w.keys.name(h)
-		if w.common != nil {
-			it.other = w.common.name(h)
+		if win[i].data != nil {
+			w.label(&win[i], chunk.Sum(win[i].data))
 		}
 	})
+}
+
+// label gives a chunk its names.
+func (w *Writer) label(it *item, h chunk.Hash) {
+	it.name = w.keys.name(h)
+	if w.common != nil {
+		it.other = w.common.name(h)
+	}
 }
 
 // sealAhead is how many chunks are sealed side by side.
@@ -578,11 +642,7 @@ func (w *Writer) Abort() {
 	w.cancel()
 	_ = w.end()
 	w.packs.abort()
-	for _, it := range w.window {
-		if it.data != nil {
-			putChunkBuf(it.data)
-		}
-	}
+	release(w.window)
 	w.window = nil
 	w.d.writers.Add(-1)
 	// If this fails the collector expires the lease in time.
