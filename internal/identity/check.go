@@ -124,42 +124,48 @@ func (s *Service) read(ctx context.Context, d digest) (*known, error) {
 		if err != nil || kind == "" {
 			return err
 		}
-		roles, err := rolesOn(ctx, tx, p.UserID, kind, scope)
-		if err != nil {
-			return err
-		}
-		if p.Credential != "" {
-			c, err := readApplicationCredential(ctx, tx, p.UserID, p.Credential)
-			if kuva.CodeOf(err) == kuva.CodeNotFound {
-				return unauthenticated()
-			} else if err != nil {
-				return err
-			}
-			roles, p.Restricted = c.limit(roles), !c.Unrestricted
-			for _, rule := range c.Rules {
-				p.Access = append(p.Access, rule.AccessRule)
-			}
-		}
-		if len(roles) == 0 {
-			return unauthenticated()
-		}
-		for _, r := range roles {
-			p.Roles = append(p.Roles, r.Name)
-		}
-		p.Roles = slices.Clip(p.Roles) // shared by all who use the token
-		switch kind {
-		case scopeProject:
-			p.ProjectID = scope
-		case scopeDomain:
-			p.DomainScope = scope
-		}
-		p.Admin = kind != scopeDomain && p.HasRole(RoleAdmin)
-		return nil
+		return s.empower(ctx, tx, p, kind, scope)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return k, nil
+}
+
+// empower gives p, whose user and application credential are set, the scope
+// and the roles that it has there now. CodeUnauthenticated where that is none.
+func (s *Service) empower(ctx context.Context, tx *catalog.Tx, p *kuva.Principal, kind, scope string) error {
+	roles, err := rolesOn(ctx, tx, p.UserID, kind, scope)
+	if err != nil {
+		return err
+	}
+	if p.Credential != "" {
+		c, err := readApplicationCredential(ctx, tx, p.UserID, p.Credential)
+		if kuva.CodeOf(err) == kuva.CodeNotFound {
+			return unauthenticated()
+		} else if err != nil {
+			return err
+		}
+		roles, p.Restricted = c.limit(roles), !c.Unrestricted
+		for _, rule := range c.Rules {
+			p.Access = append(p.Access, rule.AccessRule)
+		}
+	}
+	if len(roles) == 0 {
+		return unauthenticated()
+	}
+	for _, r := range roles {
+		p.Roles = append(p.Roles, r.Name)
+	}
+	p.Roles = slices.Clip(p.Roles) // shared by all who use the token
+	switch kind {
+	case scopeProject:
+		p.ProjectID = scope
+	case scopeDomain:
+		p.DomainScope = scope
+	}
+	p.Admin = kind != scopeDomain && p.HasRole(RoleAdmin)
+	return nil
 }
 
 // Revoked returns CodeUnauthenticated for a token that was taken back, by
