@@ -114,18 +114,12 @@ func open(ctx context.Context, a *archive.Archive, c *candidate, o Options) (dis
 			disks = append(disks, d)
 			continue
 		}
-		r, err := a.Unpack(m)
+		r, err := unpack(a, m, o)
 		if err != nil {
 			return nil, err
 		}
 		if o.Progress != nil {
 			r = &progress{r: r, total: m.Size, f: o.Progress}
-		}
-		if limit := o.Limits.Output; limit > 0 && m.Size > limit {
-			return nil, disk.Refuse(a.Format, disk.ReasonLimit, "more than %d bytes come out", limit)
-		}
-		if err := ratio(a.Format, m, o.Limits); err != nil {
-			return nil, err
 		}
 		f, size, err := spool(ctx, a.Format, r, m.Size, o)
 		if err != nil {
@@ -143,13 +137,16 @@ func open(ctx context.Context, a *archive.Archive, c *candidate, o Options) (dis
 	return disk.Concat(disks...), nil
 }
 
-// ratio holds a packed member to the limit of expansion.
-func ratio(format string, m *archive.Member, l wrap.Limits) error {
-	l = l.WithDefaults()
-	if m.Size > l.Free && m.Size/l.Ratio > m.Packed {
-		return disk.Refuse(format, disk.ReasonLimit, "%d bytes become %d, the limit is %d for one", m.Packed, m.Size, l.Ratio)
+// unpack reads a member from the beginning, within the limits.
+func unpack(a *archive.Archive, m *archive.Member, o Options) (io.Reader, error) {
+	if limit := o.Limits.Output; limit > 0 && m.Size > limit {
+		return nil, disk.Refuse(a.Format, disk.ReasonLimit, "more than %d bytes come out", limit)
 	}
-	return nil
+	r, err := a.Unpack(m)
+	if err != nil || m.Stored() {
+		return r, err
+	}
+	return wrap.Limit(a.Format, r, m.Packed, o.Limits), nil
 }
 
 // rawNames are what files of raw disks end in, and those of fixed VHDs, whose

@@ -204,8 +204,8 @@ func TestRefuses(t *testing.T) {
 		{"no disk", tarOf(t, member{"a.txt", []byte("a")}, member{"b.txt", []byte("b")}), source.Options{}, disk.ReasonNoDisk},
 		{"output", gz(t, raw), source.Options{Limits: wrap.Limits{Output: 1 << 20}}, disk.ReasonLimit},
 		{"output of a member", zipOf(t, zip.Deflate, member{"a.raw", raw}), source.Options{Limits: wrap.Limits{Output: 1 << 20}}, disk.ReasonLimit},
-		{"ratio", gz(t, make([]byte, 66<<20)), source.Options{}, disk.ReasonLimit},
-		{"ratio of a member", zipOf(t, zip.Deflate, member{"a.raw", make([]byte, 66<<20)}), source.Options{}, disk.ReasonLimit},
+		{"ratio", gz(t, bytes.Repeat([]byte("a"), 66<<20)), source.Options{}, disk.ReasonLimit},
+		{"ratio of a member", zipOf(t, zip.Deflate, member{"a.raw", bytes.Repeat([]byte("a"), 66<<20)}), source.Options{}, disk.ReasonLimit},
 		{"descriptor alone", []byte(`<?xml version="1.0"?><Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1"></Envelope>`), source.Options{}, disk.ReasonDataFile},
 		{"unknown format", []byte("QED\x00" + strings.Repeat("x", 600)), source.Options{}, disk.ReasonUnsupported},
 	} {

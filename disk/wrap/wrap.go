@@ -42,7 +42,8 @@ type Limits struct {
 	// Output is the most bytes that may come out; default: no limit.
 	Output int64
 	// Ratio is how many bytes may come out for each that went in, counted
-	// once Free bytes are out; defaults 200 and 64 MiB.
+	// once Free bytes are out; defaults 200 and 64 MiB. Zeros (whole stretches
+	// of 4 KiB) do not count: nothing is kept of them. Output bounds them.
 	Ratio, Free int64
 	// Memory is what a decoder may keep, nearly all of it the window: bytes
 	// of it, for zstd at most an eighth. Default 64 MiB.
@@ -75,7 +76,7 @@ func (l Limits) WithDefaults() Limits {
 func NewReader(ctx context.Context, name string, r io.Reader, l Limits) (io.ReadCloser, error) {
 	l = l.WithDefaults()
 	in := &input{ctx: ctx, r: r}
-	out := &reader{name: name, in: in, limits: l}
+	out := &reader{name: name, in: in, meter: meter{name: name, limits: l}}
 	var err error
 	switch name {
 	case "gzip":
@@ -119,13 +120,12 @@ func (in *input) Read(p []byte) (int, error) {
 
 // reader holds a decoder to the limits and makes its errors ours.
 type reader struct {
-	name   string
-	r      io.Reader
-	close  func()
-	in     *input
-	limits Limits
-	n      int64
-	err    error
+	name  string
+	r     io.Reader
+	close func()
+	in    *input
+	meter meter
+	err   error
 }
 
 func (r *reader) Read(p []byte) (int, error) {
@@ -137,13 +137,9 @@ func (r *reader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := r.r.Read(p)
-	r.n += int64(n)
-	switch {
-	case r.n > r.limits.Output:
-		err = disk.Refuse(r.name, disk.ReasonLimit, "more than %d bytes come out", r.limits.Output)
-	case r.n > r.limits.Free && r.n/r.limits.Ratio > r.in.n:
-		err = disk.Refuse(r.name, disk.ReasonLimit, "%d bytes became %d, the limit is %d for one", r.in.n, r.n, r.limits.Ratio)
-	case err != nil && err != io.EOF:
+	if over := r.meter.add(p[:n], r.in.n); over != nil {
+		err = over
+	} else if err != nil && err != io.EOF {
 		err = r.fault(err)
 	}
 	if r.err = err; err != nil && err != io.EOF {

@@ -156,7 +156,13 @@ func change(b []byte, at int) []byte {
 // TestLimits (S-138): output, expansion and memory.
 func TestLimits(t *testing.T) {
 	zeros := make([]byte, 66<<20)
-	gzipped := pack(t, zeros, "gzip", "-1")
+	same := bytes.Repeat([]byte("a"), 66<<20)
+	gzipped := pack(t, same, "gzip", "-1")
+	// A disk with a little of everything and much of nothing.
+	empty := make([]byte, 200<<20)
+	for at := 0; at < len(empty); at += 1 << 20 {
+		copy(empty[at:], same[:4096])
+	}
 	for _, tt := range []struct {
 		name, what string
 		file       []byte
@@ -166,9 +172,13 @@ func TestLimits(t *testing.T) {
 		{"gzip", "output", pack(t, zeros[:1000], "gzip"), wrap.Limits{Output: 999}, false},
 		{"gzip", "just", pack(t, zeros[:1000], "gzip"), wrap.Limits{Output: 1000}, true},
 		{"gzip", "ratio", gzipped, wrap.Limits{}, false},
-		{"zstd", "ratio", pack(t, zeros, "zstd"), wrap.Limits{}, false},
-		{"bzip2", "ratio", pack(t, zeros, "bzip2"), wrap.Limits{}, false},
-		{"xz", "ratio", pack(t, zeros, "xz", "-0"), wrap.Limits{}, false},
+		{"zstd", "ratio", pack(t, same, "zstd"), wrap.Limits{}, false},
+		{"bzip2", "ratio", pack(t, same, "bzip2"), wrap.Limits{}, false},
+		{"xz", "ratio", pack(t, same, "xz", "-0"), wrap.Limits{}, false},
+		{"gzip", "zeros", pack(t, zeros, "gzip", "-1"), wrap.Limits{}, true},
+		{"zstd", "zeros", pack(t, zeros, "zstd"), wrap.Limits{}, true},
+		{"zstd", "a nearly empty disk", pack(t, empty, "zstd"), wrap.Limits{}, true},
+		{"zstd", "too many zeros", pack(t, empty, "zstd"), wrap.Limits{Output: 200<<20 - 1}, false},
 		{"gzip", "no ratio", gzipped, wrap.Limits{Ratio: -1}, true},
 		{"gzip", "free", gzipped, wrap.Limits{Free: 66 << 20}, true},
 		{"zstd", "window", pack(t, zeros[:1000], "zstd", "--long=27"), wrap.Limits{Ratio: -1}, false},
