@@ -189,25 +189,9 @@ func TestHistoriesOnAFullDisk(t *testing.T) {
 
 // ballast stores 200 KB that nothing shares, as one image.
 func (y *yard) ballast(seed uint64) error {
-	ctx := context.Background()
 	m := y.newImage("p", "ballast", nil)
 	m.raw = randomBytes(200_000, seed)
-	wr, err := y.Create(ctx, CreateOptions{Project: "p", Kind: KindExact})
-	if err != nil {
-		return err
-	}
-	defer wr.Abort()
-	if _, err := wr.Write(m.raw); err != nil {
-		return err
-	}
-	_, err = wr.Commit(Digests{}, func(tx *catalog.Tx, o ObjectInfo) error {
-		m.ref = o.Ref
-		return imageSQL()(ctx, tx, m.id, "p", "ballast", o.Ref)
-	})
-	if err != nil {
-		return err
-	}
-	return y.card(y.Depot, m, 1)
+	return y.fill(y.Depot, m, "ballast", 0, func(wr *Writer) error { return write(wr, m.raw) })
 }
 
 // makeRoom deletes all but two images on a disk that is full and collects.

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// kind is one of the eight things that short histories are made of. Each finds
+// kind is one of the nine things that short histories are made of. Each finds
 // its own image by what the sequence did before; where there is none it does
 // nothing, which is a case too.
 type kind struct {
@@ -55,6 +55,12 @@ var kinds = []kind{
 	{"rename", func(y *yard) error {
 		if m := newestLive(y); m != nil {
 			return y.change(y.Depot, m, modelState{name: m.now().name + "'"})
+		}
+		return nil
+	}},
+	{"compose", func(y *yard) error {
+		if m := newestLive(y); m != nil {
+			return y.compose(y.Depot, "p", "composed", []*modelImage{m}, 1, []int{4, 6}, []int{5})
 		}
 		return nil
 	}},
@@ -113,7 +119,7 @@ func names(s []kind) string {
 	return strings.Join(n, ", ")
 }
 
-// TestShortHistories runs all sequences of up to three operations of eight
+// TestShortHistories runs all sequences of up to three operations of nine
 // kinds, and cuts the power in the last one after each blob that was stored or
 // deleted and each COMMIT (before one is after the one before it); then the
 // depot starts again, and everything must be as the model says. A cut in

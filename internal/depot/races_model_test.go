@@ -88,6 +88,38 @@ func TestRaces(t *testing.T) {
 			}
 			stays()
 		}},
+		{"refer to a condemned pack", func(t *testing.T) {
+			m := first()
+			o, err := y.OpenObject(t.Context(), m.ref)
+			y.must(err)
+			gone(m)
+			other(CollectOptions{})
+			// Condemned, and there still: it is read and stored anew.
+			again := y.newImage("p", "again", raceContent)
+			y.must(y.fill(y.Depot, again, "again", 0, func(wr *Writer) error { return wr.Append(o, 0, o.Size()) }))
+			// A name is found or not, never in a condemned pack.
+			for range 2 {
+				other(CollectOptions{})
+			}
+			stays()
+		}},
+		{"refer over a swap", func(t *testing.T) {
+			m := first()
+			o, err := y.OpenObject(t.Context(), m.ref)
+			y.must(err)
+			y.must(y.put(y.Depot, "p", "other", []int{1, 4}, 0))
+			y.settleRows()
+			again := y.newImage("p", "again", raceContent)
+			y.must(y.fill(y.Depot, again, "again", 0, func(wr *Writer) error {
+				for range 3 { // the generation that o holds goes, with its packs
+					if _, err := y.other().Collect(t.Context(), CollectOptions{Compact: true}); err != nil {
+						return err
+					}
+				}
+				return wr.Append(o, 0, o.Size())
+			}))
+			stays()
+		}},
 		{"delete decided, then written again", func(t *testing.T) {
 			m := first()
 			gone(m)

@@ -102,7 +102,7 @@ func (m *machine) draw(t *rapid.T, label string) operation {
 	}
 	kinds := []string{"put", "put", "collect", "collect", "abandon", "compact", "audit", "expire"}
 	if len(live) > 0 {
-		kinds = append(kinds, "again", "again", "delete", "delete", "rename", "share", "pin", "snapshot")
+		kinds = append(kinds, "again", "again", "delete", "delete", "rename", "share", "pin", "snapshot", "compose", "compose")
 	}
 	if len(live) > 6 {
 		kinds = append(kinds, "delete", "delete", "delete", "delete", "delete", "delete", "delete", "delete")
@@ -134,6 +134,16 @@ func (m *machine) draw(t *rapid.T, label string) operation {
 			c = c[len(c)-20:]
 		}
 		return operation{fmt.Sprintf("snapshot of %s %v", im.id, c), func(d *Depot) error { return y.put(d, im.project, name, c, im.ref) }, 20, nil}
+	case "compose":
+		p, of := project(), []*modelImage{pick(), pick()}
+		less := rapid.SampledFrom([]int{0, 0, 1, 700}).Draw(t, "less")
+		blocks := func(label string) []int {
+			return rapid.SliceOfN(rapid.IntRange(0, len(blockPool())-1), 0, 3).Draw(t, label)
+		}
+		named, written := blocks("named"), blocks("written")
+		return operation{fmt.Sprintf("compose %q of %s, %s, less %d, named %v, written %v", p, of[0].id, of[1].id, less, named, written), func(d *Depot) error {
+			return y.compose(d, p, name, of, less, named, written)
+		}, 20, nil}
 	case "abandon":
 		p, c := project(), content()
 		return operation{fmt.Sprintf("abandon %q %v", p, c), func(d *Depot) error { return y.abandon(d, p, c) }, 4, nil}
@@ -286,7 +296,7 @@ func (m *machine) mayFail(err error, injected, interleaved bool) bool {
 		return false
 	case injected:
 		return true
-	case interleaved && (errors.Is(err, ErrStale) || errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrNotFound) || errors.Is(err, errCardDiffers) || errors.Is(err, blob.ErrNotFound)):
+	case interleaved && (errors.Is(err, ErrStale) || errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrGone) || errors.Is(err, errCardDiffers) || errors.Is(err, blob.ErrNotFound)):
 		return true
 	}
 	return m.stormy && errors.Is(err, mem.ErrFault)

@@ -99,7 +99,7 @@ func (y *yard) compareRebuilt(d *Depot, db *catalog.DB, rep RebuildReport) {
 		if !slices.Contains(since, modelState{name: s.name}) {
 			y.fatalf("image %s came back as %+v, acknowledged since are %+v (rows at %d)", m.id, s, since, m.row)
 		}
-		if err := y.readsBack(d, s.object, contentBytes(m.content), false); err != nil {
+		if err := y.readsBack(d, s.object, m.bytes(), false); err != nil {
 			y.fatalf("image %s came back with: %v", m.id, err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"kuva/chunk"
 	"kuva/internal/blob"
 	"kuva/internal/blob/mem"
 	"kuva/internal/catalog"
@@ -85,6 +86,13 @@ type modelState struct {
 
 func (m *modelImage) now() modelState { return m.states[m.row-1] }
 func (m *modelImage) live() bool      { return m.row > 0 && !m.now().deleted }
+
+func (m *modelImage) bytes() []byte {
+	if m.raw != nil {
+		return m.raw
+	}
+	return contentBytes(m.content)
+}
 
 // blockPool are the contents that images are made of: negative numbers are
 // holes of so many bytes.
@@ -372,19 +380,23 @@ func (y *yard) newImage(project, name string, content []int) *modelImage {
 }
 
 func (y *yard) put(d *Depot, project, name string, content []int, parent int64) error {
+	return y.fill(d, y.newImage(project, name, content), name, parent, func(wr *Writer) error { return putBytes(wr, content) })
+}
+
+// fill makes an image of what pour writes.
+func (y *yard) fill(d *Depot, m *modelImage, name string, parent int64, pour func(wr *Writer) error) error {
 	ctx := context.Background()
-	m := y.newImage(project, name, content)
-	wr, err := d.Create(ctx, CreateOptions{Project: project, Kind: KindDisk, Parent: parent})
+	wr, err := d.Create(ctx, CreateOptions{Project: m.project, Kind: KindDisk, Parent: parent})
 	if err != nil {
 		return err
 	}
 	defer wr.Abort()
-	if err := putBytes(wr, content); err != nil {
+	if err := pour(wr); err != nil {
 		return err
 	}
 	_, err = wr.Commit(Digests{}, func(tx *catalog.Tx, o ObjectInfo) error {
 		m.ref = o.Ref
-		return imageSQL()(ctx, tx, m.id, project, name, o.Ref)
+		return imageSQL()(ctx, tx, m.id, m.project, name, o.Ref)
 	})
 	if err != nil {
 		return err
@@ -392,11 +404,56 @@ func (y *yard) put(d *Depot, project, name string, content []int, parent int64) 
 	return y.card(d, m, 1)
 }
 
+// compose makes an image of others by reference, less so many bytes at both
+// ends of each, of blocks by name, where they are stored, and of blocks that are
+// written.
+func (y *yard) compose(d *Depot, project, name string, of []*modelImage, less int, named, written []int) error {
+	m := y.newImage(project, name, nil)
+	m.raw = []byte{}
+	total := 0
+	of = slices.DeleteFunc(slices.Clone(of), func(im *modelImage) bool { // histories stay quick
+		total += len(im.bytes())
+		return total > 64<<10
+	})
+	for _, im := range of {
+		if b := im.bytes(); len(b) > 2*less {
+			m.raw = append(m.raw, b[less:len(b)-less]...)
+		}
+	}
+	m.raw = append(append(m.raw, contentBytes(named)...), contentBytes(written)...)
+	return y.fill(d, m, name, 0, func(wr *Writer) error {
+		for _, im := range of {
+			o, err := d.OpenObject(context.Background(), im.ref)
+			if err != nil {
+				return err
+			}
+			if o.Size() > int64(2*less) {
+				if err := wr.Append(o, int64(less), o.Size()-int64(2*less)); err != nil {
+					return err
+				}
+			}
+		}
+		names := make([]Named, len(named))
+		for i, c := range named {
+			b := blockPool()[c]
+			names[i] = Named{chunk.Sum(b), len(b)}
+		}
+		missing, err := wr.Named(names)
+		if err != nil {
+			return err
+		}
+		if len(missing) > 0 {
+			written = append(slices.Clone(named), written...)
+		}
+		return putBytes(wr, written)
+	})
+}
+
 // share makes another image of an object that is there.
 func (y *yard) share(d *Depot, of *modelImage, name string) error {
 	ctx := context.Background()
 	m := y.newImage(of.project, name, of.content)
-	m.ref = of.ref
+	m.ref, m.raw = of.ref, of.raw
 	err := d.db.Update(ctx, func(tx *catalog.Tx) error {
 		if err := d.UseObject(ctx, tx, of.ref); err != nil {
 			return err
@@ -623,11 +680,7 @@ func (y *yard) checkBytes(d *Depot) {
 			if !m.live() {
 				continue
 			}
-			want := m.raw
-			if want == nil {
-				want = contentBytes(m.content)
-			}
-			if err := y.readsBack(d, m.ref, want, i%4 == 3); err != nil {
+			if err := y.readsBack(d, m.ref, m.bytes(), i%4 == 3); err != nil {
 				y.fatalf("image %s, version %d (acknowledged %d): %v", m.id, m.row, m.acked, err)
 			}
 		}
