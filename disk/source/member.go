@@ -35,6 +35,15 @@ type candidate struct {
 
 // member lists an archive and gives the chosen disk's file.
 func (s *Source) member(ctx context.Context, format string, r io.ReaderAt, size int64, o Options) (disk.Disk, error) {
+	c, err := s.pick(ctx, format, r, size, o)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, s.archive, c, o)
+}
+
+// pick lists an archive and finds the disk in it.
+func (s *Source) pick(ctx context.Context, format string, r io.ReaderAt, size int64, o Options) (*candidate, error) {
 	a, err := archive.Read(ctx, format, r, size, o.Budget)
 	if err != nil {
 		return nil, err
@@ -59,7 +68,7 @@ func (s *Source) member(ctx context.Context, format string, r io.ReaderAt, size 
 		return nil, err
 	}
 	s.Chosen = c.Number
-	return open(ctx, a, c, o)
+	return c, nil
 }
 
 // choose takes the disk of a number, or the only one, or the one that boots, or
