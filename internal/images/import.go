@@ -42,6 +42,8 @@ type ImportConfig struct {
 	Web Opener
 	// Regions are the Image APIs that images may be fetched from, by region.
 	Regions map[string]Region
+	// Buckets opens objects of buckets; nil is no imports from there.
+	Buckets Buckets
 	// Unpack takes one layer of gzip, xz, bzip2 or zstd off what is imported.
 	// What is sent by PUT stays as it is.
 	Unpack bool
@@ -85,6 +87,7 @@ type plan struct {
 	Region    string         `json:"region,omitempty"`
 	Remote    string         `json:"remote,omitempty"`
 	Token     string         `json:"token,omitempty"` // sealed
+	Bucket    *bucketPlan    `json:"bucket,omitempty"`
 	Digests   []Digest       `json:"digests,omitempty"`
 	Task      bool           `json:"task,omitempty"`
 	Principal kuva.Principal `json:"principal"`
@@ -169,7 +172,7 @@ func (s *Service) importable(ctx context.Context, tx *catalog.Tx, p kuva.Princip
 	switch {
 	case img.Status != from:
 		return kuva.E(kuva.CodeConflict, "image.import_state", "status", img.Status, "method", method, "want", from)
-	case method != MethodRemote && (img.DiskFormat == "" || img.ContainerFormat == ""):
+	case method != MethodRemote && method != MethodBucket && (img.DiskFormat == "" || img.ContainerFormat == ""):
 		return kuva.E(kuva.CodeConflict, "image.no_formats")
 	case signed(img):
 		return kuva.E(kuva.CodeInvalid, "image.signed")

@@ -92,13 +92,21 @@ func (s *Service) bringTo(ctx context.Context, f *filling, pl *plan, img *catalo
 		content, f.src.Size, err = s.cfg.Import.Web.Open(ctx, pl.URI, nil, -1)
 	case MethodRemote:
 		content, img, err = s.openRemote(ctx, f, pl)
+	case MethodBucket:
+		content, img, err = s.openBucket(ctx, f, pl, img)
 	default:
 		err = errors.New("unknown method " + pl.Method)
 	}
 	if err != nil {
 		return err
 	}
-	defer content.Close() //nolint:errcheck // it was only read
+	defer func() { _ = content.Close() }()
+	switch pl.Method {
+	case MethodWeb, methodLocation, MethodBucket:
+		if content, err = readable(content); err != nil {
+			return err
+		}
+	}
 	if parent == 0 {
 		err = s.view(ctx, func(tx *catalog.Tx) (err error) {
 			parent, err = parentOf(ctx, tx, img)

@@ -50,6 +50,9 @@ type Config struct {
 	Quota QuotaConfig `yaml:"quota"`
 	// Import says what content may be fetched, and from where.
 	Import ImportConfig `yaml:"import"`
+	// Buckets are the operator's S3 buckets that users may import from and
+	// export to, by name.
+	Buckets map[string]BucketConfig `yaml:"buckets"`
 	// Formats are what images may be.
 	Formats FormatsConfig `yaml:"formats"`
 	// Inspect says what is made of what is inside images.
@@ -196,8 +199,12 @@ func (c *Config) fill() error {
 	if c.HashAlgo != "sha512" && c.HashAlgo != "sha256" {
 		return fmt.Errorf("hash_algo is %q: choose sha512 or sha256", c.HashAlgo)
 	}
-	if _, err := c.Import.imports(nil); err != nil {
+	imports, err := c.Import.imports(nil)
+	if err != nil {
 		return fmt.Errorf("import: %w", err)
+	}
+	if _, err := c.buckets(imports.Web, nil); err != nil {
+		return err
 	}
 	if _, err := c.Inspect.inspection(); err != nil {
 		return fmt.Errorf("inspect: %w", err)

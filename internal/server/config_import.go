@@ -1,13 +1,11 @@
 package server
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 
 	"kuva/internal/images"
@@ -72,15 +70,8 @@ func (c *ImportConfig) imports(log *slog.Logger) (out images.ImportConfig, err e
 		web.Proxy = u
 	}
 	if c.CACert != "" {
-		if web.Roots, err = x509.SystemCertPool(); err != nil {
+		if web.Roots, err = roots(c.CACert); err != nil {
 			return out, err
-		}
-		pem, err := os.ReadFile(c.CACert)
-		if err != nil {
-			return out, fmt.Errorf("ca_cert: %w", err)
-		}
-		if !web.Roots.AppendCertsFromPEM(pem) {
-			return out, fmt.Errorf("ca_cert: %s holds no certificate", c.CACert)
 		}
 	}
 	if c.WebDownload == nil || *c.WebDownload {

@@ -32,6 +32,10 @@ func (s *Server) decide(ctx context.Context, node string, opt Options) (err erro
 	if err != nil {
 		return err
 	}
+	if s.buckets, err = s.cfg.buckets(imports.Web, s.log); err != nil {
+		return err
+	}
+	imports.Buckets = s.buckets
 	inspect, err := s.cfg.Inspect.inspection()
 	if err != nil {
 		return err

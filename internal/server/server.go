@@ -28,6 +28,7 @@ import (
 	"kuva/internal/policy"
 	"kuva/internal/rest"
 	"kuva/internal/rest/kuvav1"
+	"kuva/internal/transfer/bucket"
 )
 
 // Options are what a test or the command line adds to the configuration.
@@ -58,6 +59,7 @@ type Server struct {
 	identity *identity.Service // nil where another service keeps the users
 	auth     rest.Authenticator
 	images   *images.Service
+	buckets  *bucket.Set
 	metadef  *metadef.Service
 	policy   *policy.Policy
 	registry *prometheus.Registry
