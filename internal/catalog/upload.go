@@ -304,3 +304,13 @@ func scanUpload(rows *sql.Rows) (*Upload, error) {
 	}
 	return &u, nil
 }
+
+// HeldBytes says how much an upload, or the image that it fills, has reserved,
+// and of whose quota. It reports false where it has nothing (any more).
+func HeldBytes(ctx context.Context, tx *Tx, holder string) (project string, bytes int64, ok bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT project, bytes FROM reservation WHERE image = $1 AND lease = $2`, holder, WaitingLease).Scan(&project, &bytes)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", 0, false, nil
+	}
+	return project, bytes, err == nil, classify(err)
+}

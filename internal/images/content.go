@@ -59,51 +59,61 @@ func (s *Service) checkContent(ctx context.Context, img *catalog.Image, o *depot
 	if !opens(img.DiskFormat, img.ContainerFormat) {
 		return -1, nil
 	}
+	d, err := s.openChecked(ctx, &objectDisk{Cached: o.Cached(ctx, checkChunks), o: o}, img.DiskFormat)
+	switch {
+	case errors.Is(err, depot.ErrGone), errors.Is(err, depot.ErrNotFound): // nothing but the lease kept it
+		return -1, depot.ErrLeaseLost
+	case err != nil:
+		return -1, err
+	case most >= 0 && d.Size() > most:
+		return -1, kuva.E(kuva.CodeTooLarge, "image.virtual_too_large", "size", d.Size(), "limit", most)
+	}
+	return d.Size(), nil
+}
+
+// openChecked opens a file as the disk that it is said to hold, when it is this
+// one's turn and within the time that a check may take. Reads of the disk end
+// with ctx.
+func (s *Service) openChecked(ctx context.Context, file disk.Disk, claim string) (disk.Disk, error) {
 	select {
 	case s.checks <- struct{}{}:
 		defer func() { <-s.checks }()
 	case <-ctx.Done():
-		return -1, context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	short, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	virtual, err = checkFile(short, o, img.DiskFormat)
-	switch {
-	case err == nil && most >= 0 && virtual > most:
-		return -1, kuva.E(kuva.CodeTooLarge, "image.virtual_too_large", "size", virtual, "limit", most)
-	case errors.Is(err, depot.ErrGone), errors.Is(err, depot.ErrNotFound): // nothing but the lease kept it
-		return -1, depot.ErrLeaseLost
-	case err != nil && short.Err() != nil && ctx.Err() == nil:
-		return -1, kuva.E(kuva.CodeUnsupported, "image.content_costly").Because(err)
+	d, err := checkFile(short, file, claim)
+	if err != nil && short.Err() != nil && ctx.Err() == nil {
+		return nil, kuva.E(kuva.CodeUnsupported, "image.content_costly").Because(err)
 	}
-	return virtual, contentError(kuva.CodeUnsupported, err)
+	return d, contentError(kuva.CodeUnsupported, err)
 }
 
-// checkFile does the work on the bytes of o.
-func checkFile(ctx context.Context, o *depot.Object, claim string) (int64, error) {
-	file := o.Cached(ctx, checkChunks)
-	found, err := formats.Detect(ctx, file, o.Size())
+// checkFile opens a file as the disk that it is said to hold.
+func checkFile(ctx context.Context, file disk.Disk, claim string) (disk.Disk, error) {
+	found, err := formats.Detect(ctx, file, file.Size())
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
 	if err := agrees(claim, found); err != nil {
-		return -1, err
+		return nil, err
 	}
 	budget := disk.NewBudget(disk.Limits{Memory: checkMemory, Read: checkRead, Steps: checkSteps})
-	d, err := openAs(ctx, o, file, claim, budget)
+	d, err := openFile(ctx, file, claim, budget)
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
 	if claim == "vmdk" { // its grains tell only one by one whether they are where they must be
-		report, err := formats.ByName(claim).Check(ctx, file, o.Size(), disk.OpenOptions{Budget: budget})
+		report, err := formats.ByName(claim).Check(ctx, file, file.Size(), disk.OpenOptions{Budget: budget})
 		if err != nil {
-			return -1, err
+			return nil, err
 		}
 		if report.Errors > 0 {
-			return -1, disk.Malform(claim, "%s", append(report.Problems, "the tables are wrong")[0])
+			return nil, disk.Malform(claim, "%s", append(report.Problems, "the tables are wrong")[0])
 		}
 	}
-	return d.Size(), expands(ctx, d, o.Size())
+	return d, expands(ctx, d, file.Size())
 }
 
 // agrees compares what a file is said to be with what its marks say. A raw
@@ -130,11 +140,15 @@ func openAs(ctx context.Context, o *depot.Object, file *depot.Cached, format str
 	if o.Kind() == depot.KindDisk { // the format is what it is shown as
 		return &objectDisk{Cached: file, o: o}, nil
 	}
+	return openFile(ctx, &objectDisk{Cached: file, o: o}, format, budget)
+}
+
+func openFile(ctx context.Context, file disk.Disk, format string, budget *disk.Budget) (disk.Disk, error) {
 	f := formats.ByName(format)
 	if f == nil {
 		return nil, disk.Refuse(format, disk.ReasonUnsupported, "this format is not read")
 	}
-	return f.Open(ctx, &objectDisk{Cached: file, o: o}, o.Size(), disk.OpenOptions{Budget: budget})
+	return f.Open(ctx, file, file.Size(), disk.OpenOptions{Budget: budget})
 }
 
 // expands refuses a file that claims to hold far more than it has bytes: its

@@ -101,6 +101,11 @@ func (s *Service) copyInto(ctx context.Context, tx *catalog.Tx, p kuva.Principal
 		if err := catalog.AddUse(ctx, tx, m.Owner, catalog.QuotaUse{Bytes: m.Size}); err != nil {
 			return err
 		}
+		if m.HashValue == "" { // a disk's that are not known yet
+			if err := s.hashLater(ctx, tx, m, hashing{}, p.RequestID); err != nil {
+				return err
+			}
+		}
 		if err := s.copyReport(ctx, tx, src, m, p.RequestID); err != nil {
 			return err
 		}
@@ -118,10 +123,13 @@ func (s *Service) copyLater(ctx context.Context, tx *catalog.Tx, p kuva.Principa
 	if err := s.keepStaged(ctx, tx, m.ID, src.Object, src.Size); err != nil {
 		return err
 	}
-	hash, err := hexDigest(src.HashAlgo, src.HashValue)
-	if err != nil {
-		return err
+	var hash []Digest
+	if src.HashValue != "" {
+		var err error
+		if hash, err = hexDigest(src.HashAlgo, src.HashValue); err != nil {
+			return err
+		}
 	}
-	_, err = s.enqueueImport(ctx, tx, m, jobImport, plan{Method: methodCopy, Principal: p, Digests: hash})
+	_, err := s.enqueueImport(ctx, tx, m, jobImport, plan{Method: methodCopy, Principal: p, Digests: hash})
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"kuva"
+	"kuva/disk"
 	"kuva/internal/catalog"
 	"kuva/internal/depot"
 	"kuva/internal/policy"
@@ -20,6 +21,7 @@ type Content struct {
 	Image *kuva.Image
 
 	object  *depot.Object
+	native  disk.View // of an object of kind disk, nil where that is what is shown
 	count   func()
 	surveys *surveys
 }
@@ -47,6 +49,9 @@ func (s *Service) Download(ctx context.Context, p kuva.Principal, id string) (*C
 			return c, nil
 		}
 		c.object, err = s.depot.OpenObject(ctx, img.Object)
+		if err == nil && c.object.Kind() == depot.KindDisk {
+			c.native, err = s.layNative(ctx, c.object, img.DiskFormat)
+		}
 		if err == nil {
 			return c, nil
 		}
@@ -75,7 +80,27 @@ func (c *Content) Size() int64 {
 	if c.object == nil {
 		return 0
 	}
+	if c.native != nil {
+		return c.native.Size()
+	}
 	return c.object.Size()
+}
+
+// key names the content in ETags. That of a disk must not change when its
+// digests become known.
+func (c *Content) key() string {
+	if c.object.Kind() == depot.KindDisk {
+		return objectKey(c.object.Ref())
+	}
+	return c.Image.HashValue
+}
+
+// open reads what the image shows.
+func (c *Content) open(ctx context.Context, off, n int64) io.ReadCloser {
+	if c.native != nil {
+		return newViewReader(ctx, c.native, off, n)
+	}
+	return &contentReader{Reader: c.object.Reader(ctx, off, n), ctx: ctx}
 }
 
 // Reader reads n bytes from off, in order, every byte verified before it is
@@ -88,7 +113,7 @@ func (c *Content) Reader(ctx context.Context, off, n int64) (io.ReadCloser, erro
 		return nil, kuva.E(kuva.CodeRange, "image.range", "size", c.Size())
 	}
 	c.count()
-	return &contentReader{Reader: c.object.Reader(ctx, off, n), ctx: ctx}, nil
+	return c.open(ctx, off, n), nil
 }
 
 // contentReader gives the errors of the depot their codes.

@@ -75,6 +75,8 @@ type Service struct {
 
 	unfinished []func(context.Context) error // uploads whose failure could not be noted yet
 
+	deleted []func(image string) // told of images that this process deletes
+
 	stop context.CancelFunc
 	done sync.WaitGroup
 }

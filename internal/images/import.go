@@ -88,6 +88,7 @@ type plan struct {
 	Remote    string         `json:"remote,omitempty"`
 	Token     string         `json:"token,omitempty"` // sealed
 	Bucket    *bucketPlan    `json:"bucket,omitempty"`
+	Upload    string         `json:"upload,omitempty"` // whose parts are the content
 	Digests   []Digest       `json:"digests,omitempty"`
 	Task      bool           `json:"task,omitempty"`
 	Principal kuva.Principal `json:"principal"`

@@ -9,6 +9,7 @@ import (
 	"kuva"
 	"kuva/internal/audit"
 	"kuva/internal/catalog"
+	"kuva/internal/depot"
 	"kuva/internal/job"
 )
 
@@ -39,7 +40,13 @@ func (s *Service) bring(ctx context.Context, run *job.Run) error {
 	if err := s.bringTo(ctx, f, &pl, img); err != nil {
 		return s.importFailed(ctx, f, err)
 	}
-	return s.putCard(ctx, run.Image)
+	if err := s.putCard(ctx, run.Image); err != nil {
+		return err
+	}
+	if f.upload != "" && (f.disk == nil || f.disk.source == "") { // else they are hashed first
+		return s.dropParts(ctx, f.upload)
+	}
+	return nil
 }
 
 // waiting returns the image, nil where it does not wait for this job.
@@ -84,7 +91,7 @@ func (s *Service) bringTo(ctx context.Context, f *filling, pl *plan, img *catalo
 	f.src.Origin, f.src.Digests = kuva.OriginImported, pl.Digests
 	switch pl.Method {
 	case MethodDirect, methodCopy:
-		content, parent, err = s.openStaged(ctx, f, pl.Method)
+		content, parent, err = s.openStaged(ctx, f, pl.Method, img)
 	case MethodWeb, methodLocation:
 		if s.cfg.Import.Web == nil {
 			return kuva.E(kuva.CodeInvalid, "image.import_off")
@@ -94,6 +101,9 @@ func (s *Service) bringTo(ctx context.Context, f *filling, pl *plan, img *catalo
 		content, img, err = s.openRemote(ctx, f, pl)
 	case MethodBucket:
 		content, img, err = s.openBucket(ctx, f, pl, img)
+	case methodUpload:
+		f.upload = pl.Upload
+		content, img, err = s.openUpload(ctx, f, pl, img)
 	default:
 		err = errors.New("unknown method " + pl.Method)
 	}
@@ -116,6 +126,9 @@ func (s *Service) bringTo(ctx context.Context, f *filling, pl *plan, img *catalo
 			return err
 		}
 	}
+	if f.disk != nil {
+		return s.fill(ctx, f, img, parent)
+	}
 	plain, end, img, err := s.unpack(ctx, f, &progress{content, f.run, 0, f.src.Size}, img)
 	if err != nil {
 		return err
@@ -127,7 +140,7 @@ func (s *Service) bringTo(ctx context.Context, f *filling, pl *plan, img *catalo
 
 // openStaged reads what lies in the depot already. It takes the way of all
 // content all the same: its chunks are found, so that nothing is stored twice.
-func (s *Service) openStaged(ctx context.Context, f *filling, method string) (io.ReadCloser, int64, error) {
+func (s *Service) openStaged(ctx context.Context, f *filling, method string, img *catalog.Image) (io.ReadCloser, int64, error) {
 	var st catalog.Staged
 	err := s.view(ctx, func(tx *catalog.Tx) error {
 		var ok bool
@@ -146,6 +159,9 @@ func (s *Service) openStaged(ctx context.Context, f *filling, method string) (io
 	}
 	f.src.Size = obj.Size()
 	f.run.Say("take what is staged", "bytes")
+	if obj.Kind() == depot.KindDisk { // the copy shows what the source does
+		f.disk = &diskFill{native: img.DiskFormat, pour: appendAll(obj)}
+	}
 	if method == methodCopy {
 		f.src.Origin = kuva.OriginCopied
 		f.run.Say("copy content", "bytes")
@@ -160,6 +176,11 @@ func (f *filling) commitImport(ctx context.Context, tx *catalog.Tx) error {
 	}
 	if err := catalog.SetImport(ctx, tx, f.id, ""); err != nil {
 		return err
+	}
+	if f.upload != "" {
+		if err := f.s.endUpload(ctx, tx, f.upload, nil); err != nil {
+			return err
+		}
 	}
 	return f.s.audit(ctx, tx, f.p, "image.upload", f.id, audit.OK, detail{"job": f.run.ID})
 }
@@ -186,6 +207,10 @@ func (s *Service) importFailed(ctx context.Context, f *filling, err error) error
 	})
 	if end != nil { // the sweeper does it when the job has ended
 		s.log.Warn("end failed import", "image", f.id, "error", end)
+	} else if f.upload != "" {
+		if drop := s.dropParts(ctx, f.upload); drop != nil { // the sweeper of uploads does it
+			s.log.Warn("drop parts", "upload", f.upload, "error", drop)
+		}
 	}
 	return err
 }
@@ -217,6 +242,9 @@ func (s *Service) endImport(ctx context.Context, tx *catalog.Tx, p kuva.Principa
 		return err
 	}
 	if err := catalog.SetLocation(ctx, tx, image, ""); err != nil {
+		return err
+	}
+	if err := s.failUpload(ctx, tx, image, jobID, why, received); err != nil {
 		return err
 	}
 	if was.Deleted() || was.Status != kuva.StatusImporting {

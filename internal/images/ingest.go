@@ -63,8 +63,10 @@ func (s *Service) fill(ctx context.Context, f *filling, img *catalog.Image, pare
 		still:  func() error { return f.still(ctx) },
 		commit: func(tx *catalog.Tx, c committed) error { return f.commit(ctx, tx, c) },
 	}
-	if err := s.takes(img); err != nil && f.as != kuva.StatusUploading {
-		return err
+	if f.as != kuva.StatusUploading && f.disk == nil { // of a disk it was asked before
+		if err := s.takes(img); err != nil {
+			return err
+		}
 	}
 	q, err := s.quotaOf(ctx, img.Owner)
 	if err != nil {
@@ -80,8 +82,10 @@ func (s *Service) fill(ctx context.Context, f *filling, img *catalog.Image, pare
 			return seen{virtual: virtual, size: -1}, err
 		}
 	}
-	if in.most = q.ImageSize; in.blocks && plainFormat(img.DiskFormat) && q.VirtualSize >= 0 && (in.most < 0 || q.VirtualSize < in.most) {
-		in.most = q.VirtualSize
+	in.most = mostBytes(q, img.DiskFormat, img.ContainerFormat)
+	if f.disk != nil {
+		f.disk.into(&in)
+		in.check = func(o *depot.Object) (seen, error) { return s.seeDisk(ctx, img, o, f.disk.native, q) }
 	}
 	if in.most >= 0 && src.Size > in.most {
 		return kuva.E(kuva.CodeTooLarge, "image.too_large", "limit", in.most)
@@ -219,6 +223,8 @@ type filling struct {
 	img   *catalog.Image // from commit on
 	held  int64          // bytes reserved
 	step  int64          // to reserve next where the length is unknown
+	upload string        // that it comes from, "" where from none
+	disk  *diskFill      // where the content becomes a disk's object, else nil
 
 	received int64 // bytes, when it has ended
 }
@@ -335,9 +341,16 @@ func (f *filling) commit(ctx context.Context, tx *catalog.Tx, c committed) error
 	now := was.Copy()
 	now.Status, now.Lease, now.LastFailure = kuva.StatusActive, 0, nil
 	now.Object, now.Realm, now.Size = c.Ref, f.realm, c.Size
-	now.MD5, now.HashAlgo, now.HashValue = hex.EncodeToString(c.md5[:]), f.s.cfg.HashAlgo, hex.EncodeToString(c.hash)
+	if c.digests {
+		now.MD5, now.HashAlgo, now.HashValue = hex.EncodeToString(c.md5[:]), f.s.cfg.HashAlgo, hex.EncodeToString(c.hash)
+	}
 	if f.kind.DiskFormat != was.DiskFormat || f.kind.ContainerFormat != was.ContainerFormat {
 		return kuva.E(kuva.CodeConflict, "image.format_changed")
+	}
+	if f.disk != nil {
+		if err := f.showDisk(ctx, tx, now, c); err != nil {
+			return err
+		}
 	}
 	now.VirtualSize = c.virtual
 	now.Origin = f.origin(now)
@@ -350,7 +363,7 @@ func (f *filling) commit(ctx context.Context, tx *catalog.Tx, c committed) error
 	if _, err := catalog.DropReservation(ctx, tx, f.id); err != nil {
 		return err
 	}
-	if err := catalog.AddUse(ctx, tx, now.Owner, catalog.QuotaUse{Bytes: c.Size}); err != nil {
+	if err := catalog.AddUse(ctx, tx, now.Owner, catalog.QuotaUse{Bytes: now.Size}); err != nil {
 		return err
 	}
 	if err := f.s.settleRealm(ctx, tx, f.p, now); err != nil {

@@ -89,10 +89,10 @@ func (s *Service) copyReport(ctx context.Context, tx *catalog.Tx, src, copied *c
 	if err != nil {
 		return err
 	}
-	if !ok || r.Hash != copied.HashValue {
+	if !ok || r.Hash != contentKey(src) {
 		return s.inspectLater(ctx, tx, copied, requestID)
 	}
-	r.Image = copied.ID
+	r.Image, r.Hash = copied.ID, contentKey(copied)
 	return catalog.PutReport(ctx, tx, r)
 }
 
@@ -120,10 +120,10 @@ func (s *Service) inspect(ctx context.Context, run *job.Run) error {
 			return err
 		}
 		was, err := catalog.LockImage(ctx, tx, img.ID)
-		if err != nil || was.Deleted() || was.HashValue != img.HashValue {
+		if err != nil || was.Deleted() || was.Object != img.Object && contentKey(was) != contentKey(img) {
 			return err // another content has a job of its own
 		}
-		r := catalog.Report{Image: img.ID, Hash: img.HashValue, JSON: text, MadeAt: s.now()}
+		r := catalog.Report{Image: img.ID, Hash: contentKey(was), JSON: text, MadeAt: s.now()}
 		if err := catalog.PutReport(ctx, tx, r); err != nil {
 			return err
 		}
@@ -301,7 +301,7 @@ func (s *Service) Report(ctx context.Context, p kuva.Principal, id string) (*gue
 			return err // it tells what is inside
 		}
 		kept, found, err = catalog.GetReport(ctx, tx, id)
-		found = found && kept.Hash == img.HashValue
+		found = found && kept.Hash == contentKey(img)
 		return err
 	})
 	if err != nil {
@@ -356,7 +356,7 @@ func (s *Service) held(ctx context.Context, tx *catalog.Tx, img *catalog.Image) 
 		return nil
 	}
 	kept, ok, err := catalog.GetReport(ctx, tx, img.ID)
-	if err != nil || !ok || kept.Hash != img.HashValue {
+	if err != nil || !ok || kept.Hash != contentKey(img) {
 		return err
 	}
 	var r guest.Report

@@ -8,6 +8,7 @@ import (
 	"kuva"
 	"kuva/internal/audit"
 	"kuva/internal/catalog"
+	"kuva/internal/depot"
 	"kuva/internal/job"
 )
 
@@ -51,6 +52,7 @@ func (s *Service) Handlers() []job.Handler {
 		{Kind: jobImport, Run: s.bring, Limit: importLimit, MaxAttempts: importAttempts},
 		{Kind: jobLocation, Run: s.bring, Limit: importLimit, MaxAttempts: importAttempts},
 		{Kind: jobInspect, Run: s.inspect, Limit: 1},
+		{Kind: jobHash, Run: s.hash, Limit: 1},
 		{Kind: jobOutgrown, Run: s.dropOutgrown, Limit: 1, Every: outgrownEvery},
 	}
 }
@@ -82,12 +84,9 @@ func (s *Service) move(ctx context.Context, run *job.Run) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.store(ctx, intake{
+	in := intake{
 		project: target, content: &progress{content, run, 0, obj.Size()}, size: obj.Size(), most: -1, algo: img.HashAlgo,
 		digests: []Digest{{Algo: img.HashAlgo, Sum: hash}}, blocks: opens(img.DiskFormat, img.ContainerFormat),
-		begin: func(int64) error { return nil },
-		room:  func(int64) (int64, error) { return obj.Size(), nil }, // paid for already
-		still: func() error { return nil },                           // the job ends with its image
 		commit: func(tx *catalog.Tx, c committed) error {
 			if err := run.Fence(ctx, tx); err != nil {
 				return err
@@ -102,6 +101,9 @@ func (s *Service) move(ctx context.Context, run *job.Run) error {
 			now := was.Copy()
 			now.Object, now.Realm = c.Ref, target
 			now.Version++
+			if err := keepReport(ctx, tx, was, now); err != nil {
+				return err
+			}
 			if err := s.outgrow(ctx, tx, was); err != nil {
 				return err
 			}
@@ -110,8 +112,11 @@ func (s *Service) move(ctx context.Context, run *job.Run) error {
 			}
 			return s.audit(ctx, tx, kuva.Principal{ProjectID: img.Owner, RequestID: run.RequestID}, jobMove, img.ID, audit.OK, nil)
 		},
-	})
-	if err != nil {
+	}
+	if obj.Kind() == depot.KindDisk {
+		(&diskFill{native: img.DiskFormat, pour: appendAll(obj)}).into(&in)
+	}
+	if _, err = s.store(ctx, in); err != nil {
 		return s.moveFailed(ctx, err)
 	}
 	return s.putCard(ctx, img.ID)

@@ -74,6 +74,9 @@ func (s *Service) dropAside(ctx context.Context, tx *catalog.Tx, image string) e
 	if err := s.dropStaged(ctx, tx, image); err != nil {
 		return err
 	}
+	if err := s.endWaiting(ctx, tx, image); err != nil {
+		return err
+	}
 	if err := catalog.SetImport(ctx, tx, image, ""); err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func (s *Service) OpenView(ctx context.Context, p kuva.Principal, id, format str
 		if img.DiskFormat != "" {
 			v.Name += "." + img.DiskFormat
 		}
-		v.ETag = etag(img, "", o)
+		v.ETag = etag(img, c.key(), "", o)
 		return v, nil
 	}
 	if f, err = formatFor(format, &o); err != nil {
@@ -118,13 +118,13 @@ func (v *View) lay(ctx context.Context, f *disk.Format, d disk.Disk, o ViewOptio
 	if o.Compress {
 		v.Size = -1
 		v.stream, err = f.Stream(ctx, d, settings)
-		v.ETag = "W/" + etag(v.Image, f.Name, o)
+		v.ETag = "W/" + etag(v.Image, v.content.key(), f.Name, o)
 		return err
 	}
 	if v.view, err = f.Layout(ctx, d, settings); err != nil {
 		return err
 	}
-	v.Size, v.ETag = v.view.Size(), etag(v.Image, f.Name, o)
+	v.Size, v.ETag = v.view.Size(), etag(v.Image, v.content.key(), f.Name, o)
 	return nil
 }
 
@@ -143,7 +143,7 @@ func fileID(image, format string) string {
 
 // etag names the bytes of a view: the content and all that they are computed
 // by. format "" is what was sent.
-func etag(img *kuva.Image, format string, o ViewOptions) string {
+func etag(img *kuva.Image, content, format string, o ViewOptions) string {
 	h := sha256.New()
 	put := func(text string) {
 		var n [8]byte
@@ -151,7 +151,7 @@ func etag(img *kuva.Image, format string, o ViewOptions) string {
 		h.Write(n[:])
 		io.WriteString(h, text)
 	}
-	for _, text := range []string{img.HashAlgo, img.HashValue, strconv.FormatInt(img.Size, 10), format} {
+	for _, text := range []string{content, strconv.FormatInt(img.Size, 10), format} {
 		put(text)
 	}
 	if format != "" {

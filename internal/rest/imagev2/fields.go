@@ -36,7 +36,8 @@ var readOnly = map[string]bool{
 	"created_at": true, "updated_at": true, "status": true, "checksum": true, "size": true, "virtual_size": true,
 	"direct_url": true, "self": true, "file": true, "schema": true, "id": true, "os_hash_algo": true,
 	"os_hash_value": true, "stores": true,
-	propertyLastFailure: true, propertyOrigin: true, "kuva_source_sha512": true, "kuva_source_format": true,
+	propertyLastFailure: true, propertyOrigin: true,
+	images.PropertySourceSHA512: true, images.PropertySourceFormat: true, images.PropertySourceSize: true,
 }
 
 // reserved are the names that the reference keeps for itself, and for older
