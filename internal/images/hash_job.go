@@ -180,4 +180,3 @@ func setProperty(img *catalog.Image, name, value string) {
 	}
 	img.Properties[name] = value
 }
-

@@ -210,21 +210,21 @@ func (s *Service) interrupt(id string, why error) {
 // filling is content on its way into one image: sent (saving), staged
 // (uploading) or brought by a job (importing).
 type filling struct {
-	s     *Service
-	p     kuva.Principal
-	id    string
-	owner string
-	realm string
-	src   *Source
-	as    kuva.Status    // that the image has meanwhile
-	run   *job.Run       // where a job brings the content, else nil
-	kind  *catalog.Image // as it was looked at: the formats that the content is checked by
-	lease int64          // from begin on
-	img   *catalog.Image // from commit on
-	held  int64          // bytes reserved
-	step  int64          // to reserve next where the length is unknown
-	upload string        // that it comes from, "" where from none
-	disk  *diskFill      // where the content becomes a disk's object, else nil
+	s      *Service
+	p      kuva.Principal
+	id     string
+	owner  string
+	realm  string
+	src    *Source
+	as     kuva.Status    // that the image has meanwhile
+	run    *job.Run       // where a job brings the content, else nil
+	kind   *catalog.Image // as it was looked at: the formats that the content is checked by
+	lease  int64          // from begin on
+	img    *catalog.Image // from commit on
+	held   int64          // bytes reserved
+	step   int64          // to reserve next where the length is unknown
+	upload string         // that it comes from, "" where from none
+	disk   *diskFill      // where the content becomes a disk's object, else nil
 
 	received int64 // bytes, when it has ended
 }

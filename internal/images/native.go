@@ -137,4 +137,3 @@ func keepReport(ctx context.Context, tx *catalog.Tx, was, now *catalog.Image) er
 	r.Hash = contentKey(now)
 	return catalog.PutReport(ctx, tx, r)
 }
-

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kuva"
+	"kuva/internal/images"
 )
 
 // kind is what JSON may hold under a name.
