@@ -6,21 +6,12 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// One encoder and one decoder serve the process: EncodeAll and DecodeAll may be
-// called at the same time and share their workers' memory.
+// One decoder serves the process: DecodeAll may be called at the same time. It
+// opens records, too, which are larger than chunks.
 var (
-	encoderZstd = newEncoder()
 	decoderZstd = newDecoder()
 	scratch     = sync.Pool{New: func() any { b := make([]byte, 0, 300<<10); return &b }}
 )
-
-func newEncoder() *zstd.Encoder {
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false), zstd.WithAllLitEntropyCompression(true), zstd.WithLowerEncoderMem(true))
-	if err != nil {
-		panic(err) // the options are constants
-	}
-	return e
-}
 
 func newDecoder() *zstd.Decoder {
 	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxRecordLen))

@@ -10,7 +10,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/zeebo/blake3"
 
@@ -210,38 +209,11 @@ func (k *realmKeys) macPack(blobKey string, index, trailer []byte) [32]byte {
 // compress packs p where that saves at least 5 %. The result of encodingZstd
 // is a buffer of the scratch pool.
 func compress(p []byte) (encoding byte, body []byte) {
-	if len(p) < 64 || looksRandom(p) {
-		return encodingRaw, p
-	}
 	buf := scratch.Get().(*[]byte)
-	out := encoderZstd.EncodeAll(p, (*buf)[:0])
-	if len(out) > len(p)-len(p)/20 {
+	out, ok := chunk.Pack((*buf)[:0], p)
+	if !ok {
 		scratch.Put(&out)
 		return encodingRaw, p
 	}
 	return encodingZstd, out
-}
-
-// looksRandom estimates from a sample whether compression can pay, because
-// even a quick encoder costs more than the rest of the way of a random chunk.
-func looksRandom(p []byte) bool {
-	const piece, pieces = 512, 8
-	if len(p) < 4*piece*pieces {
-		return false
-	}
-	var count [256]uint32
-	step := len(p) / pieces
-	for i := range pieces {
-		for _, c := range p[i*step : i*step+piece] {
-			count[c]++
-		}
-	}
-	// Shannon entropy in bits a byte; 4,096 random bytes show about 7.95.
-	entropy := math.Log2(piece * pieces)
-	for _, n := range count {
-		if n > 0 {
-			entropy -= float64(n) * math.Log2(float64(n)) / (piece * pieces)
-		}
-	}
-	return entropy > 7.9
 }
