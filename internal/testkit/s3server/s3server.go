@@ -159,7 +159,9 @@ func (s *Server) pickPort() error {
 }
 
 func (s *Server) start() error {
-	args := []string{"--port", s.address, "--region", Region, "--health", "/health", "--quiet", "--keep-alive"}
+	// No --keep-alive: what it has not read of a put that it refuses, it takes
+	// for the connection's next request.
+	args := []string{"--port", s.address, "--region", Region, "--health", "/health", "--quiet"}
 	if s.cfg.TLS {
 		args = append(args, "--cert", s.CA, "--key", s.keyFile())
 	}
