@@ -17,7 +17,7 @@ import (
 func (c *Config) credentials() (*credentials.Credentials, error) {
 	switch {
 	case c.CredentialsFile != "" && c.AccessKey != "":
-		return nil, errors.New("credentials: give either access_key and secret_key or credentials_file")
+		return nil, errors.New("credentials: give either a file or two keys")
 	case c.CredentialsFile != "":
 		f := &credentialsFile{path: c.CredentialsFile}
 		if _, err := f.Retrieve(); err != nil {
@@ -27,11 +27,11 @@ func (c *Config) credentials() (*credentials.Credentials, error) {
 	case c.AccessKey != "" && c.SecretKey != "":
 		return credentials.NewStaticV4(c.AccessKey, string(c.SecretKey), ""), nil
 	case c.AccessKey != "" || c.SecretKey != "":
-		return nil, errors.New("credentials: access_key and secret_key belong together")
+		return nil, errors.New("credentials: access key and secret key belong together")
 	}
 	access, secret := os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")
 	if access == "" || secret == "" {
-		return nil, errors.New("there are no credentials for the bucket: name a credentials_file, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+		return nil, errors.New("there are no credentials for the bucket: name a file of credentials, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 	}
 	return credentials.NewStaticV4(access, secret, os.Getenv("AWS_SESSION_TOKEN")), nil
 }

@@ -40,6 +40,9 @@ type Config struct {
 	TLS bool
 	// Domain lets buckets be asked as BUCKET.Domain, beside path style.
 	Domain string
+	// ReadOnly refuses whatever would change something, once Start's bucket is
+	// made.
+	ReadOnly bool
 }
 
 // Server is a running S3 server. Its fields stay as they are when it is
@@ -53,6 +56,7 @@ type Server struct {
 	CA       string // path of a PEM file, "" without TLS
 
 	cfg     Config
+	closed  bool   // to changes
 	dir     string // holds root and what TLS needs
 	address string
 	client  *minio.Client
@@ -106,6 +110,10 @@ func StartWith(t testing.TB, cfg Config) *Server {
 		t.Fatal(err)
 	}
 	s.Bucket = s.NewBucket(t)
+	if cfg.ReadOnly {
+		s.closed = true
+		s.Restart(t)
+	}
 	return s
 }
 
@@ -167,6 +175,9 @@ func (s *Server) start() error {
 	}
 	if s.cfg.Domain != "" {
 		args = append(args, "--virtual-domain", s.cfg.Domain)
+	}
+	if s.closed {
+		args = append(args, "--readonly")
 	}
 	args = append(args, "posix")
 	if !attributes(s.root()) {
