@@ -16,7 +16,7 @@ GOFUMPT     := $(TOOLS)/gofumpt-v0.12.0
 VERSITYGW   := $(TOOLS)/versitygw-v1.8.0
 
 .DEFAULT_GOAL := help
-.PHONY: help serve build test race lint fuzz bench soak presubmit deps clean
+.PHONY: help serve build portal test race lint fuzz bench soak presubmit deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ fuzz: ## run every fuzz target for FUZZTIME=30s
 
 bench: build ## measure kuva and, with PEERS=dir, Glance; write docs/benchmarks.md
 	scripts/benchmark/run
+
+portal: ## build the portal's pages anew, internal/portal/dist (Node is fetched where there is none)
+	scripts/portal build
 
 soak: deps ## the crash, power-loss and model tests for hours (KUVA_SOAK=1)
 	KUVA_SOAK=1 $(GO) run ./scripts/testsum -p 1 -timeout 24h -count 1 ./...

@@ -21,7 +21,7 @@ var house = [][][]string{
 	// wiring, and the tools of the repository
 	{{"cmd/kuva", "internal/server"}, {"scripts"}},
 	// doors: translate, never decide
-	{{"internal/rest"}, {"internal/portal"}},
+	{{"internal/portal", "internal/rest"}},
 	// use cases: decide, in transactions
 	{{"internal/instances", "internal/transfer", "internal/images", "internal/identity", "internal/audit", "internal/policy"}, {"internal/metadef", "internal/audit", "internal/policy"}},
 	// keeping

@@ -184,10 +184,14 @@ func (s *Service) Revoked(ctx context.Context, token string) error {
 // keepExpired is how long the row of an expired token stays, for Revoked.
 const keepExpired = 48 * time.Hour
 
-// Purge forgets tokens that expired long ago.
+// Purge forgets tokens that expired long ago, and sessions that ended.
 func (s *Service) Purge(ctx context.Context) error {
-	before := micros(s.cfg.Now().Add(-keepExpired))
+	now := s.cfg.Now()
+	before := micros(now.Add(-keepExpired))
 	return s.db.Update(ctx, func(tx *catalog.Tx) error {
+		if err := purgeSessions(ctx, tx, now, s.cfg.SessionIdle); err != nil {
+			return err
+		}
 		_, err := tx.Exec(ctx, `DELETE FROM token WHERE expires_at < $1`, before)
 		return err
 	})

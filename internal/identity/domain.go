@@ -159,6 +159,7 @@ func (s *Service) DeleteDomain(ctx context.Context, p kuva.Principal, id string)
 		const made = `(SELECT id FROM application_credential WHERE account IN ` + users + ` OR project IN ` + projects + `)`
 		return id, execAll(ctx, tx, id,
 			`DELETE FROM token WHERE account IN `+users+` OR scope = $1 OR scope IN `+projects+` OR credential IN `+made,
+			`DELETE FROM portal_session WHERE account IN `+users,
 			`DELETE FROM application_credential_rule WHERE credential IN `+made,
 			`DELETE FROM application_credential WHERE account IN `+users+` OR project IN `+projects,
 			`DELETE FROM access_rule WHERE account IN `+users,

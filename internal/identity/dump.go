@@ -157,6 +157,9 @@ func writeDump(ctx context.Context, tx *catalog.Tx, d *dump) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM token`); err != nil {
 		return err
 	}
+	if _, err := tx.Exec(ctx, `DELETE FROM portal_session`); err != nil {
+		return err
+	}
 	for _, t := range slices.Backward(dumped) {
 		if _, err := tx.Exec(ctx, `DELETE FROM `+t.table); err != nil {
 			return err

@@ -354,6 +354,7 @@ type grant struct {
 	methods         []string
 	parent          string
 	from            string // row of the token that it is made from, which must still be there
+	session         string // hash of the session that it is made by, which must still be there
 	issued, expires time.Time
 }
 
@@ -386,6 +387,11 @@ func (s *Service) issue(ctx context.Context, g grant) (*Token, error) {
 		}
 		if err := fillToken(ctx, tx, out, g.user, g.scope, g.credential); err != nil {
 			return err
+		}
+		if g.session != "" {
+			if err := touchSession(ctx, tx, g.session, out); err != nil {
+				return err
+			}
 		}
 		kind, scope := out.scope()
 		_, err = tx.Exec(ctx, `INSERT INTO token (hash, audit_id, parent, methods, account, scope_kind, scope, credential, issued_at, expires_at)

@@ -48,6 +48,9 @@ type Config struct {
 	// means 1, as Keystone has it.
 	MinPassword int
 	Throttle    Throttle
+	// SessionIdle and SessionLife bound the sessions of browsers; 0 means
+	// DefaultSessionIdle and DefaultSessionLife.
+	SessionIdle, SessionLife time.Duration
 	// Keys wraps the secrets that kuva keeps for others (EC2 keys); nil
 	// refuses to keep any.
 	Keys Keys
@@ -94,6 +97,7 @@ func New(db *catalog.DB, cfg Config) *Service {
 		cfg.Hashes = min(runtime.GOMAXPROCS(0), 4)
 	}
 	cfg.MinPassword = max(cfg.MinPassword, 1)
+	cfg.sessionLives()
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

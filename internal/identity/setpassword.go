@@ -60,6 +60,5 @@ func (s *Service) setPassword(ctx context.Context, tx *catalog.Tx, user, hash st
 	if n == 0 {
 		return notFound("user", user)
 	}
-	_, err = tx.Exec(ctx, `DELETE FROM token WHERE account = $1`, user)
-	return err
+	return execAll(ctx, tx, user, `DELETE FROM token WHERE account = $1`, `DELETE FROM portal_session WHERE account = $1`)
 }

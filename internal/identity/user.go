@@ -231,7 +231,7 @@ func (s *Service) updateUser(ctx context.Context, tx *catalog.Tx, id string, c U
 		return s.setPassword(ctx, tx, id, hash)
 	}
 	if !next.Enabled {
-		_, err = tx.Exec(ctx, `DELETE FROM token WHERE account = $1`, id)
+		err = execAll(ctx, tx, id, `DELETE FROM token WHERE account = $1`, `DELETE FROM portal_session WHERE account = $1`)
 	}
 	return err
 }
@@ -250,6 +250,7 @@ func (s *Service) DeleteUser(ctx context.Context, p kuva.Principal, id string) e
 		}
 		return id, execAll(ctx, tx, id,
 			`DELETE FROM token WHERE account = $1`,
+			`DELETE FROM portal_session WHERE account = $1`,
 			`DELETE FROM application_credential_rule WHERE credential IN (SELECT id FROM application_credential WHERE account = $1)`,
 			`DELETE FROM application_credential WHERE account = $1`,
 			`DELETE FROM access_rule WHERE account = $1`,

@@ -144,6 +144,8 @@ var imageTable = []Entry{
 var NoToken = []string{
 	"GET /identity", "GET /identity/{$}", "GET /identity/v3", "GET /identity/v3/{$}",
 	"POST /identity/v3/auth/tokens", "POST /identity/v3/users/{user}/password",
+	"GET /portal/assets/{file...}", "GET /portal/icon.svg", "POST /portal/report",
+	"GET /portal/session", "POST /portal/session", "DELETE /portal/session", "POST /portal/session/token", // a cookie opens these
 	"GET /kuva/v1", "GET /kuva/v1/openapi.yaml", "GET /kuva/v1/openapi.json",
 }
 

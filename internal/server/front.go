@@ -1,29 +1,14 @@
 package server
 
 import (
-	"html"
 	"net/http"
 	"strings"
-
-	"kuva/internal/rest"
-	"kuva/message"
 )
 
-// front answers people who open an address of the service in a browser, and
-// hands everybody else's calls to next. The Image API's own paths are next's
-// for browsers, too.
-func front(door rest.Door, next http.Handler) http.Handler {
-	door.Name = "front"
-	page := door.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		lang := rest.LanguageOf(r)
-		text := message.New("server.front", "url", rest.PublicURL(door.PublicURL, r)).In(lang)
-		h := w.Header()
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Language", string(lang))
-		h.Add("Vary", "Accept, Accept-Language")
-		_, _ = w.Write([]byte("<!DOCTYPE html>\n<html lang=\"" + string(lang) + "\">\n<meta charset=\"utf-8\">\n<title>kuva</title>\n<h1>kuva</h1>\n<p>" +
-			html.EscapeString(text) + "</p>\n</html>\n")) // the caller may be gone
-	}))
+// front gives people who open an address of the service in a browser the
+// portal's page, and hands everybody else's calls to next. The Image API's own
+// paths are next's for browsers, too.
+func front(page, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isBrowser(r) && !ofImageAPI(r.URL.Path) {
 			page.ServeHTTP(w, r)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"kuva/internal/portal"
 	"kuva/internal/rest"
 	"kuva/internal/rest/imagev2"
 	"kuva/internal/rest/kuvav1"
@@ -17,14 +18,15 @@ func (s *Server) handler() http.Handler {
 	})
 	s.own = kuvav1.New(kuvav1.Config{Images: s.images, Jobs: s.jobs, Auth: s.auth, Door: door})
 	who := s.identityDoor(door)
+	pages := portal.New(portal.Config{Identity: s.identity, Elsewhere: s.cfg.Identity.address(), Door: door, Registry: s.registry})
 	ops := s.operations(door)
 
 	return rest.CORS(s.cfg.CORSOrigins, doors{
 		"healthz": ops, "readyz": ops, "metrics": ops,
-		"identity": who, "kuva": s.own,
+		"identity": who, "kuva": s.own, "portal": pages,
 		// The Image API answers at the root too, and whatever no other door has
 		// gets its list of versions, as the reference does.
-		"": front(door, image),
+		"": front(pages.Page(), image),
 	})
 }
 

@@ -1,0 +1,4 @@
+declare module 'virtual:guide/*' {
+  const html: string;
+  export default html;
+}
