@@ -186,6 +186,9 @@ var reasons = map[disk.Reason]string{
 	disk.ReasonTooLarge:    "image.content_disk_large",
 	disk.ReasonFeature:     "image.content_feature",
 	disk.ReasonUnsupported: "image.content_feature",
+	disk.ReasonChoice:      "image.archive_choice",
+	disk.ReasonNoDisk:      "image.archive_no_disk",
+	disk.ReasonNested:      "image.archive_nested",
 }
 
 // contentError gives what package disk says of a file its code and sentence.

@@ -88,6 +88,8 @@ type plan struct {
 	Remote    string         `json:"remote,omitempty"`
 	Token     string         `json:"token,omitempty"` // sealed
 	Bucket    *bucketPlan    `json:"bucket,omitempty"`
+	Unpack    bool           `json:"unpack,omitempty"` // whatever the site does
+	Choice    int            `json:"choice,omitempty"` // the disk of an archive, from 1
 	Upload    string         `json:"upload,omitempty"` // whose parts are the content
 	Digests   []Digest       `json:"digests,omitempty"`
 	Task      bool           `json:"task,omitempty"`
@@ -173,7 +175,7 @@ func (s *Service) importable(ctx context.Context, tx *catalog.Tx, p kuva.Princip
 	switch {
 	case img.Status != from:
 		return kuva.E(kuva.CodeConflict, "image.import_state", "status", img.Status, "method", method, "want", from)
-	case method != MethodRemote && method != MethodBucket && (img.DiskFormat == "" || img.ContainerFormat == ""):
+	case method != MethodRemote && method != MethodBucket && method != MethodURL && (img.DiskFormat == "" || img.ContainerFormat == ""):
 		return kuva.E(kuva.CodeConflict, "image.no_formats")
 	case signed(img):
 		return kuva.E(kuva.CodeInvalid, "image.signed")

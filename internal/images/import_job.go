@@ -92,11 +92,8 @@ func (s *Service) bringTo(ctx context.Context, f *filling, pl *plan, img *catalo
 	switch pl.Method {
 	case MethodDirect, methodCopy:
 		content, parent, err = s.openStaged(ctx, f, pl.Method, img)
-	case MethodWeb, methodLocation:
-		if s.cfg.Import.Web == nil {
-			return kuva.E(kuva.CodeInvalid, "image.import_off")
-		}
-		content, f.src.Size, err = s.cfg.Import.Web.Open(ctx, pl.URI, nil, -1)
+	case MethodWeb, methodLocation, MethodURL:
+		content, err = s.openWeb(ctx, f, img, pl.URI)
 	case MethodRemote:
 		content, img, err = s.openRemote(ctx, f, pl)
 	case MethodBucket:
@@ -111,8 +108,7 @@ func (s *Service) bringTo(ctx context.Context, f *filling, pl *plan, img *catalo
 		return err
 	}
 	defer func() { _ = content.Close() }()
-	switch pl.Method {
-	case MethodWeb, methodLocation, MethodBucket:
+	if pl.Method == MethodBucket {
 		if content, err = readable(content); err != nil {
 			return err
 		}
@@ -129,7 +125,7 @@ func (s *Service) bringTo(ctx context.Context, f *filling, pl *plan, img *catalo
 	if f.disk != nil {
 		return s.fill(ctx, f, img, parent)
 	}
-	plain, end, img, err := s.unpack(ctx, f, &progress{content, f.run, 0, f.src.Size}, img)
+	plain, end, img, err := s.unpack(ctx, f, pl, &progress{content, f.run, 0, f.src.Size}, img)
 	if err != nil {
 		return err
 	}
@@ -194,7 +190,7 @@ func (s *Service) importFailed(ctx context.Context, f *filling, err error) error
 		return err // it goes on elsewhere, or later
 	case errors.Is(cause, job.ErrCancelled):
 		err = kuva.E(kuva.CodeCancelled, "image.import_cancelled").Because(err)
-	case mayPass(err) && f.run.Failures+1 < importAttempts:
+	case mayPass(err) && f.run.Failures+1 < importAttempts, sourceChanged(err) && f.upload == "" && f.run.Failures == 0:
 		return job.Retry(err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)

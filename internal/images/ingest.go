@@ -225,6 +225,7 @@ type filling struct {
 	step   int64          // to reserve next where the length is unknown
 	upload string         // that it comes from, "" where from none
 	disk   *diskFill      // where the content becomes a disk's object, else nil
+	file   *uploadFile    // that the content is, where it lies in parts, else nil
 
 	received int64 // bytes, when it has ended
 }

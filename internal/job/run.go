@@ -72,6 +72,23 @@ func (r *Run) Fence(ctx context.Context, tx *catalog.Tx) error {
 	return nil
 }
 
+// Advanced is Fence for work that is done in durable steps, in the transaction of
+// a step: failures before it, deaths of nodes included, do not count any more.
+// What gets on is not what they are counted for.
+func (r *Run) Advanced(ctx context.Context, tx *catalog.Tx) error {
+	n, err := tx.Exec(ctx, "UPDATE job SET failures = 0 WHERE id = $1 AND attempt = $2 AND state = 'running'", r.ID, r.Attempt)
+	if err != nil {
+		return err
+	}
+	if n != 1 {
+		return ErrLost
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Failures = 0
+	return nil
+}
+
 // Retry marks an error of a handler as one that may go away by itself.
 func Retry(err error) error {
 	if err == nil {

@@ -23,12 +23,21 @@ func (o Opener) Check(address string) error { return o.Fetcher.Check(address) }
 
 // Open implements images.Opener.
 func (o Opener) Open(ctx context.Context, address string, header map[string]string, most int64) (io.ReadCloser, int64, error) {
+	r, info, err := o.Fetcher.Open(ctx, address, options(header, most))
+	return r, info.Size, err
+}
+
+// Range implements images.Ranger.
+func (o Opener) Range(ctx context.Context, address string, header map[string]string, v images.Version, off, n int64) (io.ReadCloser, error) {
+	return o.Fetcher.Range(ctx, address, options(header, -1), fetch.Version(v), off, n)
+}
+
+func options(header map[string]string, most int64) fetch.Options {
 	opt := fetch.Options{MaxSize: most, Header: http.Header{}}
 	for name, value := range header {
 		opt.Header.Set(name, value)
 	}
-	r, info, err := o.Fetcher.Open(ctx, address, opt)
-	return r, info.Size, err
+	return opt
 }
 
 // Region makes another region's Image API a source. What it reaches is the
