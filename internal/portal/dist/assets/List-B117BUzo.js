@@ -1,0 +1,1 @@
+export{t as default}from"./List-D3nRbRkO.js";
