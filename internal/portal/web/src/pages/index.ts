@@ -14,6 +14,7 @@ export const pages: Page[] = [
   { path: '/images/private', title: 'images.private', load: () => import('./images/Private.svelte') },
   { path: '/images/shared', title: 'images.shared', load: () => import('./images/Shared.svelte') },
   { path: '/images/community', title: 'images.community', load: () => import('./images/Community.svelte') },
+  { path: '/images/:id', title: 'image.title', load: () => import('./image/Image.svelte') },
   { path: '/help', title: 'help.title', open: true, load: () => import('./help/Help.svelte') },
 ];
 
