@@ -20,7 +20,7 @@ func (s *Service) Reactivate(ctx context.Context, p kuva.Principal, id string) e
 }
 
 func (s *Service) setActive(ctx context.Context, p kuva.Principal, id, action string, rule policy.Rule, from, to kuva.Status) error {
-	_, changed, err := s.change(ctx, p, id, action, func(_ *catalog.Tx, now *catalog.Image, _ *kuva.Member) (detail, error) {
+	_, changed, err := s.change(ctx, p, id, action, func(tx *catalog.Tx, now *catalog.Image, _ *kuva.Member) (detail, error) {
 		if err := s.allow(p, rule, now); err != nil {
 			return nil, err
 		}
@@ -29,7 +29,9 @@ func (s *Service) setActive(ctx context.Context, p kuva.Principal, id, action st
 			return nil, errUnchanged
 		case from:
 			now.Status, now.UpdatedAt = to, s.now()
-			return nil, nil
+			// Links do not come back with a reactivation: who has them was not
+			// to have the content.
+			return nil, catalog.DropLinksOf(ctx, tx, now.ID)
 		}
 		return nil, kuva.E(kuva.CodeInvalid, "image.not_active", "status", now.Status)
 	})

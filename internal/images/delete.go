@@ -56,6 +56,9 @@ func (s *Service) erase(ctx context.Context, tx *catalog.Tx, now *catalog.Image)
 	if err := catalog.DropReport(ctx, tx, now.ID); err != nil {
 		return err
 	}
+	if err := catalog.DropLinksOf(ctx, tx, now.ID); err != nil {
+		return err
+	}
 	if s.jobs != nil {
 		if _, err := s.jobs.CancelImage(ctx, tx, now.ID); err != nil {
 			return err

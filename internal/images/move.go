@@ -217,6 +217,9 @@ func (s *Service) AcceptMove(ctx context.Context, p kuva.Principal, id string) (
 		if err := catalog.SetLocation(ctx, tx, id, ""); err != nil { // the old owner's to know
 			return err
 		}
+		if err := catalog.DropLinksOf(ctx, tx, id); err != nil { // the old owner's to give
+			return err
+		}
 		if err := catalog.UpdateImage(ctx, tx, was, now); err != nil {
 			return err
 		}

@@ -33,6 +33,9 @@ const (
 	GetMove       Rule = "kuva:move.get"
 	AcceptMove    Rule = "kuva:move.accept"
 	EndMove       Rule = "kuva:move.end"
+	MakeLink      Rule = "kuva:links.make"
+	ListLinks     Rule = "kuva:links.list"
+	RevokeLink    Rule = "kuva:links.revoke"
 
 	GetMembers   Rule = "get_members"
 	GetMember    Rule = "get_member"
@@ -125,6 +128,11 @@ var imageTable = []Entry{
 	{GetMove, "rule:owner or project_id:%(member_id)s", []string{"GET /kuva/v1/images/{id}/move", "GET /kuva/v1/moves"}},
 	{AcceptMove, "rule:context_is_admin or (role:member and project_id:%(member_id)s)", []string{"POST /kuva/v1/images/{id}/move/accept"}},
 	{EndMove, "rule:owner_member or (role:member and project_id:%(member_id)s)", []string{"DELETE /kuva/v1/images/{id}/move"}},
+	// Links show what their maker may see, to whoever has them. Those that a
+	// project made and those to its images are its own to look after.
+	{MakeLink, "rule:context_is_admin or (role:member and rule:sees)", []string{"POST /kuva/v1/links"}},
+	{ListLinks, "rule:owner", []string{"GET /kuva/v1/links", "GET /kuva/v1/links/{id}"}},
+	{RevokeLink, "rule:owner_member", []string{"DELETE /kuva/v1/links/{id}"}},
 	{ListJobs, "rule:owner", []string{"GET /kuva/v1/jobs"}},
 	{GetJob, "rule:owner", []string{"GET /kuva/v1/jobs/{id}"}},
 	{CancelJob, "rule:owner_member", []string{"DELETE /kuva/v1/jobs/{id}", "POST /kuva/v1/jobs/{id}/cancel"}},
@@ -147,6 +155,8 @@ var NoToken = []string{
 	"GET /portal/assets/{file...}", "GET /portal/icon.svg", "POST /portal/report",
 	"GET /portal/session", "POST /portal/session", "DELETE /portal/session", "POST /portal/session/token", // a cookie opens these
 	"GET /kuva/v1", "GET /kuva/v1/openapi.yaml", "GET /kuva/v1/openapi.json",
+	// The secret in the path says who may.
+	"GET /l/{secret}", "GET /l/{secret}/{name}", "PUT /l/{secret}", "PUT /l/{secret}/{name}",
 }
 
 // AnyToken lists the routes that answer everybody who has a token, and tell

@@ -53,6 +53,8 @@ type Config struct {
 	// Buckets are the operator's S3 buckets that users may import from and
 	// export to, by name.
 	Buckets map[string]BucketConfig `yaml:"buckets"`
+	// Links are addresses that are good without a token.
+	Links LinksConfig `yaml:"links"`
 	// Formats are what images may be.
 	Formats FormatsConfig `yaml:"formats"`
 	// Inspect says what is made of what is inside images.
@@ -210,6 +212,9 @@ func (c *Config) fill() error {
 		return fmt.Errorf("inspect: %w", err)
 	}
 	if _, _, err := c.Formats.formats(); err != nil {
+		return err
+	}
+	if err := c.Links.check(); err != nil {
 		return err
 	}
 	if err := rest.CheckOrigins(c.CORSOrigins); err != nil {

@@ -48,6 +48,7 @@ func (s *Server) decide(ctx context.Context, node string, opt Options) (err erro
 		Import: imports, Formats: site, ProjectFormats: projects,
 		DB: s.db, Depot: s.depot, Log: s.log, Now: opt.Now, HashAlgo: s.cfg.HashAlgo, DefaultQuota: s.cfg.Quota.quota(),
 	})
+	s.links = s.makeLinks(opt)
 	if err := s.defineMetadata(ctx, opt); err != nil {
 		return err
 	}

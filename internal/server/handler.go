@@ -8,6 +8,7 @@ import (
 	"kuva/internal/rest"
 	"kuva/internal/rest/imagev2"
 	"kuva/internal/rest/kuvav1"
+	"kuva/internal/rest/links"
 )
 
 // handler is the one listener's table of doors.
@@ -16,7 +17,7 @@ func (s *Server) handler() http.Handler {
 	image := imagev2.New(imagev2.Config{
 		Images: s.images, Metadef: s.metadef, Auth: s.auth, PublicURL: s.cfg.PublicURL, Log: s.log, Metrics: s.metrics,
 	})
-	s.own = kuvav1.New(kuvav1.Config{Images: s.images, Jobs: s.jobs, Auth: s.auth, Door: door})
+	s.own = kuvav1.New(kuvav1.Config{Images: s.images, Links: s.links, Jobs: s.jobs, Auth: s.auth, Door: door})
 	who := s.identityDoor(door)
 	pages := portal.New(portal.Config{Identity: s.identity, Elsewhere: s.cfg.Identity.address(), Door: door, Registry: s.registry})
 	ops := s.operations(door)
@@ -24,6 +25,7 @@ func (s *Server) handler() http.Handler {
 	return rest.CORS(s.cfg.CORSOrigins, doors{
 		"healthz": ops, "readyz": ops, "metrics": ops,
 		"identity": who, "kuva": s.own, "portal": pages,
+		"l": links.New(links.Config{Links: s.links, Door: door}),
 		// The Image API answers at the root too, and whatever no other door has
 		// gets its list of versions, as the reference does.
 		"": front(pages.Page(), image),

@@ -28,6 +28,7 @@ import (
 	"kuva/internal/policy"
 	"kuva/internal/rest"
 	"kuva/internal/rest/kuvav1"
+	"kuva/internal/transfer/link"
 	"kuva/internal/transfer/bucket"
 )
 
@@ -59,6 +60,7 @@ type Server struct {
 	identity *identity.Service // nil where another service keeps the users
 	auth     rest.Authenticator
 	images   *images.Service
+	links    *link.Service
 	buckets  *bucket.Set
 	metadef  *metadef.Service
 	policy   *policy.Policy
@@ -200,6 +202,7 @@ func (s *Server) Run(ctx context.Context) error {
 		work.Go(func() error { s.identity.Run(workCtx); return nil })
 	}
 	work.Go(func() error { s.collect(workCtx); return nil })
+	work.Go(func() error { s.links.Run(workCtx); return nil })
 	if err := s.jobs.Start(workCtx); err != nil {
 		return err
 	}

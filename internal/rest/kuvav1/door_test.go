@@ -44,6 +44,12 @@ func TestRoles(t *testing.T) {
 		"GET /kuva/v1/depot":                {"", 200, 403, 403, 403, 403},
 		"POST /kuva/v1/depot/collect":       {`{"dry_run":true}`, 200, 403, 403, 403, 403},
 
+		// Links to the image, each made by its owner.
+		"POST /kuva/v1/links":        {`{"image":"` + imageID + `","read":true}`, 201, 201, 403, 404, 403},
+		"GET /kuva/v1/links":         {"", 200, 200, 200, 200, 403},
+		"GET /kuva/v1/links/{id}":    {"", 200, 200, 200, 404, 404},
+		"DELETE /kuva/v1/links/{id}": {"", 204, 204, 403, 404, 404},
+
 		// The image is offered to the foreign project.
 		"POST /kuva/v1/images/{id}/copy":        {"", 202, 201, 403, 404, 404},
 		"POST /kuva/v1/images/{id}/move":        {`{"project":"other"}`, 201, 201, 403, 404, 404},
@@ -70,6 +76,9 @@ func TestRoles(t *testing.T) {
 			at := path
 			if strings.Contains(path, "/jobs/") {
 				at = strings.Replace(path, "{id}", w.enqueue(kindHold, w.alice.project), 1)
+			}
+			if strings.Contains(path, "/links/") {
+				at = strings.Replace(path, "{id}", w.link(w.alice, imageID).ID, 1)
 			}
 			if strings.Contains(path, "{id}/move") {
 				offered := w.image(w.alice, "content to give away")
@@ -104,9 +113,10 @@ func TestForeign(t *testing.T) {
 	imageID := w.image(w.alice, "content of blue")
 	shared := w.image(w.admin, "", func(n *images.NewImage) { n.Visibility = kuva.VisibilityPrivate })
 	jobID, ofService := w.enqueue(kindHold, w.alice.project), w.enqueue(kindHold, "")
+	linkID := w.link(w.alice, imageID).ID
 	random := uuid.NewString()
 	face := func(method, path, body, id string) string {
-		a := w.do(w.bob, method, strings.Replace(path, "ID", id, 1), body, "X-Openstack-Request-Id", "req-same")
+		a := w.do(w.bob, method, strings.Replace(path, "ID", id, 1), strings.Replace(body, "ID", id, 1), "X-Openstack-Request-Id", "req-same")
 		a.header.Del("Date")
 		return strings.ReplaceAll(fmt.Sprint(a.status, a.header, string(a.body)), id, "ID")
 	}
@@ -127,6 +137,11 @@ func TestForeign(t *testing.T) {
 		{"GET", "/kuva/v1/images/ID/move", "", imageID},
 		{"DELETE", "/kuva/v1/images/ID/move", "", imageID},
 		{"POST", "/kuva/v1/images/ID/move/accept", "", imageID},
+		{"POST", "/kuva/v1/links", `{"image":"ID","read":true}`, imageID},
+		{"GET", "/kuva/v1/links?image=ID", "", imageID},
+		{"GET", "/kuva/v1/links/ID", "", linkID},
+		{"DELETE", "/kuva/v1/links/ID", "", linkID},
+		{"GET", "/kuva/v1/links?project=ID", "", w.alice.project},
 		{"GET", "/kuva/v1/jobs?project=ID", "", w.alice.project},
 		{"GET", "/kuva/v1/events?project=ID", "", w.alice.project},
 		{"GET", "/kuva/v1/usage?project=ID", "", w.alice.project},
@@ -143,7 +158,7 @@ func TestForeign(t *testing.T) {
 	}
 	// Ids that no database takes are unknown ones, too.
 	for _, id := range []string{"%00", "%ff", strings.Repeat("x", 2000), "x'%20OR%201=1", "..%2f..", "%F0%9F%92%A9"} {
-		for _, path := range []string{"/kuva/v1/jobs/", "/kuva/v1/images/"} {
+		for _, path := range []string{"/kuva/v1/jobs/", "/kuva/v1/images/", "/kuva/v1/links/"} {
 			w.want(http.StatusNotFound, w.alice, "GET", path+id, "")
 		}
 		w.want(http.StatusNotFound, w.alice, "GET", "/kuva/v1/images/"+id+"/activity", "")

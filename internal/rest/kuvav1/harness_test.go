@@ -32,6 +32,7 @@ import (
 	"kuva/internal/images"
 	"kuva/internal/job"
 	"kuva/internal/rest"
+	"kuva/internal/transfer/link"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -69,6 +70,7 @@ type world struct {
 	identity *identity.Service
 	images   *images.Service
 	queue    *job.Queue
+	links    *link.Service
 
 	admin *user // administrator
 	alice *user // member of blue
@@ -131,7 +133,8 @@ func startOn(t *testing.T, db *catalog.DB, now func() time.Time, change ...func(
 	if _, err := w.identity.Bootstrap(ctx, password); err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Images: w.images, Jobs: w.queue, Auth: w.identity, Look: 50 * time.Millisecond, Door: rest.Door{Log: log, PublicURL: "http://kuva.test"}}
+	w.links = link.New(link.Config{DB: db, Images: w.images, Again: w.identity.Again, Now: now})
+	cfg := Config{Images: w.images, Links: w.links, Jobs: w.queue, Auth: w.identity, Look: 50 * time.Millisecond, Door: rest.Door{Log: log, PublicURL: "http://kuva.test"}}
 	for _, c := range change {
 		c(&cfg)
 	}

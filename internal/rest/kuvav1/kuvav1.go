@@ -23,14 +23,16 @@ import (
 	"kuva/internal/images"
 	"kuva/internal/job"
 	"kuva/internal/rest"
+	"kuva/internal/transfer/link"
 )
 
 // Prefix is where the door is mounted, without taking the prefix away.
 const Prefix = "/kuva/v1"
 
-// Config is what the door stands on. Images, Jobs and Auth are needed.
+// Config is what the door stands on. Images, Links, Jobs and Auth are needed.
 type Config struct {
 	Images *images.Service
+	Links  *link.Service
 	// Jobs must be started where events are to come.
 	Jobs *job.Queue
 	Auth rest.Authenticator
@@ -147,6 +149,11 @@ func (a *API) table() map[string]action {
 		"DELETE /kuva/v1/images/{id}/move":      noBody(a.endMove),
 		"POST /kuva/v1/images/{id}/move/accept": noBody(a.acceptMove),
 		"GET /kuva/v1/moves":                    noBody(a.moves),
+
+		"POST /kuva/v1/links":        a.makeLink,
+		"GET /kuva/v1/links":         noBody(a.links),
+		"GET /kuva/v1/links/{id}":    noBody(a.link),
+		"DELETE /kuva/v1/links/{id}": noBody(a.revokeLink),
 
 		"GET /kuva/v1/usage": noBody(a.usage),
 		"GET /kuva/v1/quota": noBody(a.quota),
