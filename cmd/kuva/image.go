@@ -30,7 +30,8 @@ OS_PASSWORD, OS_PROJECT_NAME and so on say it all.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newImageUpload(), newImageDownload(), newImageList(), newImageShow(), newImageDelete())
+	cmd.AddCommand(newImageUpload(), newImageDownload(), newImageList(), newImageShow(), newImageDelete(),
+		newImageSet(), newImageShare(), newImageAccept(), newImageRefuse())
 	return cmd
 }
 
