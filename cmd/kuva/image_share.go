@@ -5,7 +5,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-
 )
 
 func newImageShare() *cobra.Command {
@@ -114,4 +113,3 @@ func newAnswer(verb, status, short, long string) *cobra.Command {
 	cloud.flags(cmd.Flags())
 	return cmd
 }
-
