@@ -82,7 +82,7 @@ type backup struct {
 	opt  BackupOptions
 	rep  BackupReport
 	db   *catalog.DB
-	from *dir.Store
+	from store
 	pool *dir.Store
 	work string // the snapshot that is being made
 
@@ -96,7 +96,7 @@ func openBackup(ctx context.Context, cfg Config, to string, opt BackupOptions) (
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	if err := cfg.made(); err != nil {
+	if err := cfg.made(ctx); err != nil {
 		return nil, err
 	}
 	if to, err = filepath.Abs(to); err != nil {
@@ -126,8 +126,8 @@ func openBackup(ctx context.Context, cfg Config, to string, opt BackupOptions) (
 	if b.db, err = catalog.Open(ctx, catalog.Config{DSN: cfg.Database, Log: opt.Log, NoMigrate: true}); err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	if b.from, err = dir.Open(dir.Config{Dir: cfg.storeDir(), ReadOnly: true}); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+	if b.from, err = cfg.openStore(ctx, storeRead, opt.Log); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Join(to, snapshotsDir), 0o700); err != nil {
 		return nil, err

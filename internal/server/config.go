@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -40,6 +41,12 @@ type Config struct {
 	InsecureHTTP bool `yaml:"insecure_http"`
 	// Database is sqlite:PATH or postgres://… [sqlite: in Data].
 	Database string `yaml:"database"`
+	// Store is a folder, or s3://BUCKET/PREFIX [store in Data]. Nodes share it.
+	Store string `yaml:"store"`
+	// S3 says how Store's bucket is reached.
+	S3 S3Config `yaml:"s3"`
+	// Keys is the folder of the wrapping keys [keys in Data]. Nodes share it.
+	Keys string `yaml:"keys"`
 	// HashAlgo is the second digest of new images: sha512 or sha256.
 	HashAlgo string `yaml:"hash_algo"`
 	// TokenTTL is how long a token lives [1h].
@@ -160,7 +167,7 @@ func LoadConfig(path string, getenv func(string) string) (Config, error) {
 	c.Identity.Secret = identity.Secret(getenv("KUVA_IDENTITY_SECRET"))
 	for name, to := range map[string]*string{
 		"KUVA_DATA": &c.Data, "KUVA_LISTEN": &c.Listen, "KUVA_PUBLIC_URL": &c.PublicURL, "KUVA_TLS_CERT": &c.TLSCert,
-		"KUVA_TLS_KEY": &c.TLSKey, "KUVA_DATABASE": &c.Database, "KUVA_HASH_ALGO": &c.HashAlgo, "KUVA_LOG_FORMAT": &c.LogFormat,
+		"KUVA_TLS_KEY": &c.TLSKey, "KUVA_DATABASE": &c.Database, "KUVA_STORE": &c.Store, "KUVA_KEYS": &c.Keys, "KUVA_HASH_ALGO": &c.HashAlgo, "KUVA_LOG_FORMAT": &c.LogFormat,
 	} {
 		if v := getenv(name); v != "" {
 			*to = v
@@ -191,6 +198,9 @@ func (c *Config) fill() error {
 	}
 	if c.Database == "" {
 		c.Database = "sqlite:" + filepath.Join(c.Data, "kuva.db")
+	}
+	if err := c.checkStore(); err != nil {
+		return err
 	}
 	if c.CollectEvery == 0 {
 		c.CollectEvery = Duration(time.Hour)
@@ -253,8 +263,8 @@ func (c *Config) checkListener() error {
 }
 
 // The places inside the data folder.
-func (c *Config) storeDir() string   { return filepath.Join(c.Data, "store") }
-func (c *Config) keyDir() string     { return filepath.Join(c.Data, "keys") }
+func (c *Config) storeDir() string   { return c.inData(cmp.Or(c.Store, "store")) }
+func (c *Config) keyDir() string     { return c.inData(cmp.Or(c.Keys, "keys")) }
 func (c *Config) cloudsFile() string { return filepath.Join(c.Data, "clouds.yaml") }
 func (c *Config) draftFile() string  { return filepath.Join(c.Data, "clouds.yaml.first") }
 func (c *Config) nodeFile() string   { return filepath.Join(c.Data, "node") }

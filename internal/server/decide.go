@@ -89,6 +89,7 @@ func (s *Server) collect(ctx context.Context) {
 			s.log.Error("collector", "error", err)
 		default:
 			s.log.Info("collector", "report", report, "seconds", time.Since(began).Seconds())
+			s.sweep(ctx)
 			if cycles++; audit {
 				last = began
 			}

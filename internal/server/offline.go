@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"kuva/internal/blob/dir"
+	"kuva/internal/blob"
 	"kuva/internal/catalog"
 	"kuva/internal/depot"
 	"kuva/internal/depot/keyfile"
@@ -25,9 +25,10 @@ import (
 // take the service's leases for their own remains.
 type Tools struct {
 	DB    *catalog.DB
-	Store *dir.Store
+	Store blob.Store
 	Depot *depot.Depot
 
+	store  store
 	images *images.Service
 }
 
@@ -36,7 +37,7 @@ func OpenTools(ctx context.Context, cfg Config, log *slog.Logger) (_ *Tools, err
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	if err := cfg.made(); err != nil {
+	if err := cfg.made(ctx); err != nil {
 		return nil, err
 	}
 	t := &Tools{}
@@ -48,9 +49,10 @@ func OpenTools(ctx context.Context, cfg Config, log *slog.Logger) (_ *Tools, err
 	if t.DB, err = catalog.Open(ctx, catalog.Config{DSN: cfg.Database, Log: log, NoMigrate: true}); err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	if t.Store, err = dir.Open(dir.Config{Dir: cfg.storeDir(), Shared: true}); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+	if t.store, err = cfg.openStore(ctx, storeTend, log); err != nil {
+		return nil, err
 	}
+	t.Store = t.store
 	keys, err := keyfile.Open(cfg.keyDir())
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
@@ -75,8 +77,8 @@ func (t *Tools) Close() error {
 	if t.Depot != nil {
 		errs = append(errs, t.Depot.Close())
 	}
-	if t.Store != nil {
-		errs = append(errs, t.Store.Close())
+	if t.store != nil {
+		errs = append(errs, t.store.Close())
 	}
 	if t.DB != nil {
 		errs = append(errs, t.DB.Close())
@@ -85,10 +87,8 @@ func (t *Tools) Close() error {
 }
 
 // made tells a data folder from one that a typing error named.
-func (c *Config) made() error {
-	if _, err := os.Stat(c.storeDir()); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is no data folder of kuva: it has no store", c.Data)
-	} else if err != nil {
+func (c *Config) made(ctx context.Context) error {
+	if err := c.storeMade(ctx); err != nil {
 		return err
 	}
 	path, ok := c.databaseFile()
@@ -125,8 +125,8 @@ func Rebuild(ctx context.Context, cfg Config, opt RebuildOptions, log *slog.Logg
 	if err := cfg.fill(); err != nil {
 		return rep, err
 	}
-	if _, err := os.Stat(cfg.storeDir()); err != nil {
-		return rep, fmt.Errorf("%s is no data folder of kuva: %w", cfg.Data, err)
+	if err := cfg.storeMade(ctx); err != nil {
+		return rep, err
 	}
 	if _, err := os.Stat(cfg.keyDir()); err != nil {
 		return rep, fmt.Errorf("nothing can be read without the keys: put their copy back into %s: %w", cfg.keyDir(), err)
@@ -141,10 +141,11 @@ func Rebuild(ctx context.Context, cfg Config, opt RebuildOptions, log *slog.Logg
 		return rep, fmt.Errorf("database: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	// Not shared: neither a collector nor a scrub may run meanwhile.
-	store, err := dir.Open(dir.Config{Dir: cfg.storeDir()})
+	// Not shared: neither a collector nor a scrub may run meanwhile. A bucket
+	// knows no such thing; there the operator must see to it.
+	store, err := cfg.openStore(ctx, storeOwn, log)
 	if err != nil {
-		return rep, fmt.Errorf("store: %w", err)
+		return rep, err
 	}
 	defer store.Close()
 	keys, err := keyfile.Open(cfg.keyDir())

@@ -17,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
-	"kuva/internal/blob/dir"
 	"kuva/internal/catalog"
 	"kuva/internal/depot"
 	"kuva/internal/depot/keyfile"
@@ -53,7 +52,7 @@ type Server struct {
 
 	lock     *os.File
 	db       *catalog.DB
-	store    *dir.Store
+	store    store
 	depot    *depot.Depot
 	jobs     *job.Queue
 	keys     *keyfile.Service
@@ -127,8 +126,8 @@ func (s *Server) keep(ctx context.Context, node string, opt Options) (err error)
 	if s.db, err = catalog.Open(ctx, catalog.Config{DSN: s.cfg.Database, Log: s.log}); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
-	if s.store, err = dir.Open(dir.Config{Dir: s.cfg.storeDir(), Shared: true}); err != nil {
-		return fmt.Errorf("store: %w", err)
+	if s.store, err = s.cfg.openStore(ctx, storeServe, s.log); err != nil {
+		return err
 	}
 	if s.keys, err = keyfile.Open(s.cfg.keyDir()); err != nil {
 		return fmt.Errorf("keys: %w", err)
