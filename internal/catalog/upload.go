@@ -59,7 +59,8 @@ type UploadOptions struct {
 	// Native is the format that the image shows of a disk: qcow2 or raw.
 	Native string `json:"native,omitempty"`
 	// Disk says that the parts are the bytes that a guest sees, with holes
-	// where there are none, and not a file.
+	// where there are none, and not a file; of an Exact upload, that they are a
+	// file with holes.
 	Disk bool `json:"disk,omitempty"`
 	// Digests of the bytes as sent, in hexadecimal, by algorithm.
 	Digests map[string]string `json:"digests,omitempty"`
@@ -192,6 +193,9 @@ func EndUpload(ctx context.Context, tx *Tx, id string, why *kuva.Failure, until 
 
 // DeleteUpload forgets an upload whose parts are gone.
 func DeleteUpload(ctx context.Context, tx *Tx, id string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM upload_ask WHERE upload = $1`, id); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `DELETE FROM upload WHERE id = $1`, id)
 	return err
 }

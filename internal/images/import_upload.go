@@ -90,13 +90,13 @@ func (s *Service) openUpload(ctx context.Context, f *filling, pl *plan, img *cat
 		f.src.Digests = append(f.src.Digests, Digest{Algo: algo, Sum: sum})
 	}
 	empty := io.NopCloser(bytes.NewReader(nil))
-	if up.Options.Disk {
+	if up.Options.Disk && !up.Options.Exact {
 		if err := s.pourParts(f, up, file, img); err != nil {
 			return nil, nil, err
 		}
 		return empty, img, nil
 	}
-	if !file.whole() {
+	if !up.Options.Disk && !file.whole() {
 		return nil, nil, errors.New("parts of upload " + up.ID + " leave gaps")
 	}
 	format, container := firstText(img.DiskFormat, up.Options.DiskFormat), firstText(img.ContainerFormat, up.Options.ContainerFormat, containerBare)

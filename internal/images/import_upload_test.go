@@ -208,6 +208,12 @@ func TestUploadChoices(t *testing.T) {
 		t.Errorf("with holes: %+v", img)
 	}
 
+	file = sparse
+	holes = w.parted(alice, catalog.UploadOptions{Disk: true, Exact: true, DiskFormat: "raw"}, sparse[:1<<20], make([]byte, hole), sparse[1<<20+hole:])
+	if img := active(holes); img.DiskFormat != "raw" || img.HashValue == "" || !bytes.Equal(w.read(alice, holes), sparse) {
+		t.Errorf("a file with holes: %+v", img)
+	}
+
 	for _, c := range []struct {
 		what string
 		code kuva.Code

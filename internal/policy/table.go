@@ -46,6 +46,10 @@ const (
 	ListJobs    Rule = "kuva:jobs.list"
 	GetJob      Rule = "kuva:jobs.get"
 	CancelJob   Rule = "kuva:jobs.cancel"
+	StartExport Rule = "kuva:exports.start"
+	GetExport   Rule = "kuva:exports.get"
+	EndExport   Rule = "kuva:exports.cancel"
+	GetBuckets  Rule = "kuva:buckets.get"
 	WatchEvents Rule = "kuva:events"
 	GetActivity Rule = "kuva:activity.get"
 	GetReport   Rule = "kuva:report.get"
@@ -55,6 +59,9 @@ const (
 	SetQuota    Rule = "kuva:quota.set"
 	GetDepot    Rule = "kuva:depot.get"
 	Collect     Rule = "kuva:depot.collect"
+	ListUploads Rule = "kuva:uploads.list"
+	GetUpload   Rule = "kuva:uploads.get"
+	EndUpload   Rule = "kuva:uploads.end"
 )
 
 // Entry is one row of the table.
@@ -90,19 +97,19 @@ var imageTable = []Entry{
 	// told that there is no such image.
 	{GetImages, "@", []string{"GET /v2/images"}},
 	{GetImage, "rule:sees", []string{"GET /v2/images/{id}", "GET /v2/images/{id}/tasks", "GET /kuva/v1/images/{id}"}},
-	{AddImage, "rule:owner_member", []string{"POST /v2/images", "POST /kuva/v1/images/{id}/copy"}},
+	{AddImage, "rule:owner_member", []string{"POST /v2/images", "POST /kuva/v1/images/{id}/copy", "POST /files"}},
 	{ModifyImage, "rule:owner_member", []string{
 		"PATCH /v2/images/{id}", "PUT /v2/images/{id}/tags/{tag}", "DELETE /v2/images/{id}/tags/{tag}",
 		"PUT /v2/images/{id}/stage", "POST /v2/images/{id}/import",
 	}},
 	{DeleteImage, "rule:owner_member", []string{"DELETE /v2/images/{id}"}},
-	{PublicizeImage, "rule:context_is_admin", []string{"POST /v2/images", "PATCH /v2/images/{id}", "PUT /v2/images/{id}/file"}},
-	{CommunitizeImage, "rule:owner_member", []string{"POST /v2/images", "PATCH /v2/images/{id}"}},
+	{PublicizeImage, "rule:context_is_admin", []string{"POST /v2/images", "PATCH /v2/images/{id}", "PUT /v2/images/{id}/file", "POST /files"}},
+	{CommunitizeImage, "rule:owner_member", []string{"POST /v2/images", "PATCH /v2/images/{id}", "POST /files"}},
 	{ChangeOwner, "rule:context_is_admin", []string{"POST /v2/images", "PATCH /v2/images/{id}"}},
 	{LiftRestriction, "rule:context_is_admin", []string{"PATCH /v2/images/{id}"}},
 
 	// Content.
-	{UploadImage, "rule:owner_member", []string{"PUT /v2/images/{id}/file"}},
+	{UploadImage, "rule:owner_member", []string{"PUT /v2/images/{id}/file", "POST /files", "PATCH /files/{id}"}},
 	{DownloadImage, "rule:sees", []string{"GET /v2/images/{id}/file", "GET /kuva/v1/images/{id}/file", "GET /kuva/v1/images/{id}/views", "POST /kuva/v1/images/{id}/copy"}},
 	{DownloadDeactivated, "rule:context_is_admin", []string{"GET /v2/images/{id}/file", "GET /kuva/v1/images/{id}/file", "GET /kuva/v1/images/{id}/views"}},
 	{Deactivate, "rule:owner_member", []string{"POST /v2/images/{id}/actions/deactivate"}},
@@ -133,6 +140,9 @@ var imageTable = []Entry{
 	{MakeLink, "rule:context_is_admin or (role:member and rule:sees)", []string{"POST /kuva/v1/links"}},
 	{ListLinks, "rule:owner", []string{"GET /kuva/v1/links", "GET /kuva/v1/links/{id}"}},
 	{RevokeLink, "rule:owner_member", []string{"DELETE /kuva/v1/links/{id}"}},
+	{ListUploads, "rule:owner", []string{"GET /kuva/v1/uploads"}},
+	{GetUpload, "rule:owner", []string{"GET /kuva/v1/uploads/{id}", "HEAD /files/{id}"}},
+	{EndUpload, "rule:owner_member", []string{"DELETE /kuva/v1/uploads/{id}", "DELETE /files/{id}"}},
 	{ListJobs, "rule:owner", []string{"GET /kuva/v1/jobs"}},
 	{GetJob, "rule:owner", []string{"GET /kuva/v1/jobs/{id}"}},
 	{CancelJob, "rule:owner_member", []string{"DELETE /kuva/v1/jobs/{id}", "POST /kuva/v1/jobs/{id}/cancel"}},
@@ -155,6 +165,9 @@ var NoToken = []string{
 	"GET /portal/assets/{file...}", "GET /portal/icon.svg", "POST /portal/report",
 	"GET /portal/session", "POST /portal/session", "DELETE /portal/session", "POST /portal/session/token", // a cookie opens these
 	"GET /kuva/v1", "GET /kuva/v1/openapi.yaml", "GET /kuva/v1/openapi.json",
+	// The secret in the path says who may.
+	"GET /l/{secret}", "GET /l/{secret}/{name}", "PUT /l/{secret}", "PUT /l/{secret}/{name}",
+	"OPTIONS /files", "OPTIONS /files/{id}",
 	// The secret in the path says who may.
 	"GET /l/{secret}", "GET /l/{secret}/{name}", "PUT /l/{secret}", "PUT /l/{secret}/{name}",
 }
