@@ -100,7 +100,7 @@ var imageTable = []Entry{
 	{AddImage, "rule:owner_member", []string{"POST /v2/images", "POST /kuva/v1/images/{id}/copy", "POST /files"}},
 	{ModifyImage, "rule:owner_member", []string{
 		"PATCH /v2/images/{id}", "PUT /v2/images/{id}/tags/{tag}", "DELETE /v2/images/{id}/tags/{tag}",
-		"PUT /v2/images/{id}/stage", "POST /v2/images/{id}/import",
+		"PUT /v2/images/{id}/stage", "POST /v2/images/{id}/import", "POST /kuva/v1/images/{id}/import",
 	}},
 	{DeleteImage, "rule:owner_member", []string{"DELETE /v2/images/{id}"}},
 	{PublicizeImage, "rule:context_is_admin", []string{"POST /v2/images", "PATCH /v2/images/{id}", "PUT /v2/images/{id}/file", "POST /files"}},

@@ -99,7 +99,7 @@ func startOn(t *testing.T, db *catalog.DB, now func() time.Time, change ...func(
 	}
 	t.Cleanup(func() { _ = d.Close() })
 	w := &world{t: t, db: db}
-	w.images = images.New(images.Config{DB: db, Depot: d, Log: log, Now: now})
+	w.images = images.New(images.Config{DB: db, Depot: d, Log: log, Now: now, Import: images.ImportConfig{Web: web{}}})
 	handlers := append(
 		w.images.Handlers(),
 		job.Handler{Kind: kindHold, Run: func(ctx context.Context, run *job.Run) error {

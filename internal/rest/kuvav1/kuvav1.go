@@ -143,6 +143,7 @@ func (a *API) table() map[string]action {
 		"GET /kuva/v1/images/{id}/file":     noBody(a.file),
 		"GET /kuva/v1/images/{id}/report":   noBody(a.report),
 
+		"POST /kuva/v1/images/{id}/import":      a.importImage,
 		"POST /kuva/v1/images/{id}/copy":        a.copyImage,
 		"POST /kuva/v1/images/{id}/move":        a.offerMove,
 		"GET /kuva/v1/images/{id}/move":         noBody(a.moveOffer),
