@@ -31,6 +31,9 @@ func (s *Service) Delete(ctx context.Context, p kuva.Principal, id string) error
 		return err
 	}
 	s.interrupt(id, kuva.E(kuva.CodeGone, "image.gone"))
+	for _, f := range s.deleted {
+		f(id)
+	}
 	return s.putCard(ctx, id)
 }
 

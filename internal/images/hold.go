@@ -258,3 +258,12 @@ func (s *Service) DropParts(ctx context.Context, id string) error { return s.dro
 // NewHash makes the hash of an algorithm by the name that announced digests
 // have: md5, sha1, sha256 or sha512; nil for others.
 func NewHash(algo string) hash.Hash { return newHash(algo) }
+
+// Failure is what an upload keeps of why it ended.
+func Failure(why error, at time.Time, received int64) *kuva.Failure {
+	return failure(why, at, received)
+}
+
+// InReserve runs f in the room that is held back for what makes room, where
+// there is no other; see depot.InReserve.
+func (s *Service) InReserve(f func() error) error { return s.depot.InReserve(f) }

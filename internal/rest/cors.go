@@ -9,16 +9,20 @@ import (
 )
 
 // The headers of cross-origin requests: those of the reference service, and
-// what a page needs to upload and read content itself.
+// what a page needs to upload and read content itself, by tus too.
 var (
-	corsMethods = []string{"GET", "PUT", "POST", "DELETE", "PATCH"}
+	corsMethods = []string{"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"}
 	corsAllowed = []string{
 		"Accept-Encoding", "Accept-Language", "Content-MD5", "Content-Type", "Range", "X-Auth-Token", "X-Identity-Status", "X-Roles",
 		"X-Service-Catalog", "X-Subject-Token", "X-Tenant-Id", "X-User-Id", "X-OpenStack-Image-Size", "X-OpenStack-Request-ID",
+		"Tus-Resumable", "Upload-Checksum", "Upload-Concat", "Upload-Defer-Length", "Upload-Length", "Upload-Metadata", "Upload-Offset",
+		"X-HTTP-Method-Override",
 	}
 	corsExposed = []string{
 		"X-Image-Meta-Checksum", "X-Auth-Token", "X-Subject-Token", "X-Service-Token", "X-OpenStack-Request-ID", "Content-MD5",
 		"Content-Range", "Location", "OpenStack-image-import-methods",
+		"Tus-Checksum-Algorithm", "Tus-Extension", "Tus-Max-Size", "Tus-Resumable", "Tus-Version", "Upload-Concat", "Upload-Defer-Length",
+		"Upload-Expires", "Upload-Length", "Upload-Metadata", "Upload-Offset", "X-Image-Id",
 	}
 )
 

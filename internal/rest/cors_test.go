@@ -36,10 +36,10 @@ func TestCORS(t *testing.T) {
 	w := send(on, "OPTIONS", preflight...)
 	h := w.Header()
 	if w.Code != http.StatusOK || reached || h.Get("Access-Control-Allow-Origin") != "https://a.example" ||
-		h.Get("Access-Control-Allow-Methods") != "GET, PUT, POST, DELETE, PATCH" || h.Get("Vary") != "Origin" {
+		h.Get("Access-Control-Allow-Methods") != "GET, HEAD, PUT, POST, DELETE, PATCH" || h.Get("Vary") != "Origin" {
 		t.Errorf("question before a call: %d %v", w.Code, h)
 	}
-	for _, name := range []string{"Content-MD5", "X-Auth-Token", "Accept-Encoding", "X-OpenStack-Request-ID", "Content-Type", "Range", "X-OpenStack-Image-Size"} {
+	for _, name := range []string{"Content-MD5", "X-Auth-Token", "Accept-Encoding", "X-OpenStack-Request-ID", "Content-Type", "Range", "X-OpenStack-Image-Size", "Tus-Resumable", "Upload-Offset", "Upload-Metadata"} {
 		if !strings.Contains(h.Get("Access-Control-Allow-Headers"), name) {
 			t.Errorf("%s may not be sent", name)
 		}
@@ -48,7 +48,7 @@ func TestCORS(t *testing.T) {
 	if h = w.Header(); w.Code != http.StatusTeapot || h.Get("Access-Control-Allow-Origin") != "http://b.example:8080" {
 		t.Errorf("call: %d %v", w.Code, h)
 	}
-	for _, name := range []string{"X-Image-Meta-Checksum", "X-Auth-Token", "X-Subject-Token", "X-Service-Token", "X-OpenStack-Request-ID"} {
+	for _, name := range []string{"X-Image-Meta-Checksum", "X-Auth-Token", "X-Subject-Token", "X-Service-Token", "X-OpenStack-Request-ID", "Upload-Offset", "Location", "Tus-Resumable"} {
 		if !strings.Contains(h.Get("Access-Control-Expose-Headers"), name) {
 			t.Errorf("%s may not be read", name)
 		}

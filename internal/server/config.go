@@ -62,6 +62,8 @@ type Config struct {
 	Buckets map[string]BucketConfig `yaml:"buckets"`
 	// Links are addresses that are good without a token.
 	Links LinksConfig `yaml:"links"`
+	// Uploads says what holds for content that comes in parts.
+	Uploads UploadsConfig `yaml:"uploads"`
 	// Formats are what images may be.
 	Formats FormatsConfig `yaml:"formats"`
 	// Inspect says what is made of what is inside images.
@@ -225,6 +227,9 @@ func (c *Config) fill() error {
 		return err
 	}
 	if err := c.Links.check(); err != nil {
+		return err
+	}
+	if err := c.Uploads.check(); err != nil {
 		return err
 	}
 	if err := rest.CheckOrigins(c.CORSOrigins); err != nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"kuva/internal/depot"
@@ -49,10 +50,11 @@ func (s *Server) decide(ctx context.Context, node string, opt Options) (err erro
 		DB: s.db, Depot: s.depot, Log: s.log, Now: opt.Now, HashAlgo: s.cfg.HashAlgo, DefaultQuota: s.cfg.Quota.quota(),
 	})
 	s.links = s.makeLinks(opt)
+	s.uploads = s.receive(opt)
 	if err := s.defineMetadata(ctx, opt); err != nil {
 		return err
 	}
-	s.jobs, err = job.Open(job.Config{DB: s.db, Node: node, Handlers: s.images.Handlers(), Log: s.log, Now: opt.Now, Workers: workers})
+	s.jobs, err = job.Open(job.Config{DB: s.db, Node: node, Handlers: slices.Concat(s.images.Handlers(), s.uploads.Handlers()), Log: s.log, Now: opt.Now, Workers: workers})
 	if err != nil {
 		return err
 	}

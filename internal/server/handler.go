@@ -9,6 +9,7 @@ import (
 	"kuva/internal/rest/imagev2"
 	"kuva/internal/rest/kuvav1"
 	"kuva/internal/rest/links"
+	"kuva/internal/rest/tus"
 )
 
 // handler is the one listener's table of doors.
@@ -25,7 +26,8 @@ func (s *Server) handler() http.Handler {
 	return rest.CORS(s.cfg.CORSOrigins, doors{
 		"healthz": ops, "readyz": ops, "metrics": ops,
 		"identity": who, "kuva": s.own, "portal": pages,
-		"l": links.New(links.Config{Links: s.links, Door: door}),
+		"files": tus.New(tus.Config{Uploads: s.uploads, Auth: s.auth, Door: door}),
+		"l":     links.New(links.Config{Links: s.links, Door: door}),
 		// The Image API answers at the root too, and whatever no other door has
 		// gets its list of versions, as the reference does.
 		"": front(pages.Page(), image),

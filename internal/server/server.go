@@ -27,8 +27,9 @@ import (
 	"kuva/internal/policy"
 	"kuva/internal/rest"
 	"kuva/internal/rest/kuvav1"
-	"kuva/internal/transfer/link"
 	"kuva/internal/transfer/bucket"
+	"kuva/internal/transfer/link"
+	"kuva/internal/transfer/upload"
 )
 
 // Options are what a test or the command line adds to the configuration.
@@ -60,6 +61,7 @@ type Server struct {
 	auth     rest.Authenticator
 	images   *images.Service
 	links    *link.Service
+	uploads  *upload.Service
 	buckets  *bucket.Set
 	metadef  *metadef.Service
 	policy   *policy.Policy
