@@ -31,6 +31,17 @@ func TestReport(t *testing.T) {
 	}
 	w.want(http.StatusNotFound, w.bob, "GET", "/kuva/v1/images/"+id+"/report", "")
 	w.want(http.StatusBadRequest, w.alice, "GET", "/kuva/v1/images/"+id+"/report?x=1", "")
+
+	var bill struct {
+		Format     string `json:"bomFormat"`
+		Components []any
+	}
+	a := w.do(w.alice, "GET", "/kuva/v1/images/"+id+"/report?sbom=cyclonedx", "")
+	if err := json.Unmarshal(a.body, &bill); err != nil || bill.Format != "CycloneDX" || bill.Components == nil {
+		t.Errorf("bill of materials: %d %s, %v", a.status, a.body, err)
+	}
+	w.want(http.StatusNotFound, w.bob, "GET", "/kuva/v1/images/"+id+"/report?sbom=cyclonedx", "")
+	w.want(http.StatusBadRequest, w.alice, "GET", "/kuva/v1/images/"+id+"/report?sbom=spdx", "")
 }
 
 // inspected waits for the report of an image.
