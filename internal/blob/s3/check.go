@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -19,6 +20,9 @@ import (
 
 // Rights are the actions of a bucket policy that a store needs.
 const Rights = "s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload on its objects, s3:ListBucket and s3:ListBucketMultipartUploads on the bucket"
+
+// checkPatience is shorter than that of the work: somebody waits for a start.
+const checkPatience = 5 * time.Second
 
 // Check tries all that a store needs of the service on an object of its own,
 // whose name is no key, and says in plain words what is wrong. A service that
@@ -47,7 +51,7 @@ func (s *Store) Check(ctx context.Context) error {
 		}},
 	} {
 		var raw error
-		if err := s.try(ctx, func() error { raw = step.do(); return raw }); err != nil {
+		if err := tryFor(ctx, min(s.cfg.Patience, checkPatience), func() error { raw = step.do(); return raw }); err != nil {
 			return s.explain(step.does, raw)
 		}
 	}
