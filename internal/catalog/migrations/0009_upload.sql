@@ -38,6 +38,24 @@ CREATE TABLE upload_part (
     PRIMARY KEY (upload, off)
 );
 
+-- What an upload that asks first is made of, part by part. The ask itself is
+-- kept until the part is durable.
+CREATE TABLE upload_ask (
+    upload   TEXT    NOT NULL,
+    n        BIGINT  NOT NULL, -- the sender's number of the part
+    off      BIGINT  NOT NULL,
+    size     BIGINT  NOT NULL,
+    digest   TEXT    NOT NULL, -- BLAKE3 of the ask, in hexadecimal
+    ask      TEXT    NOT NULL, -- base64, '' once durable
+    lacking  TEXT    NOT NULL, -- base64, a bit for each chunk
+    durable  BOOLEAN NOT NULL,
+    asked_at BIGINT  NOT NULL,
+    PRIMARY KEY (upload, n)
+);
+CREATE INDEX upload_ask_off ON upload_ask (upload, off) WHERE durable;
+CREATE INDEX upload_ask_open ON upload_ask (upload, asked_at) WHERE NOT durable;
+
 -- +goose Down
+DROP TABLE upload_ask;
 DROP TABLE upload_part;
 DROP TABLE upload;
