@@ -13,7 +13,8 @@ import (
 
 // contentPolicy is what the pages may do: run and look as our own files say,
 // and talk to us. Nothing inline, nothing evaluated, no frames in either
-// direction; markup is made by the one library that may (trusted types).
+// direction; markup is made by the one library that may, and of the guide
+// (trusted types).
 var contentPolicy = strings.Join([]string{
 	"default-src 'none'",
 	"script-src 'self'",
@@ -24,7 +25,7 @@ var contentPolicy = strings.Join([]string{
 	"base-uri 'none'",
 	"frame-ancestors 'none'",
 	"require-trusted-types-for 'script'",
-	"trusted-types svelte-trusted-html",
+	"trusted-types svelte-trusted-html kuva-guide",
 	"report-uri /portal/report",
 }, "; ")
 
