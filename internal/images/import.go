@@ -44,9 +44,13 @@ type ImportConfig struct {
 	Regions map[string]Region
 	// Buckets opens objects of buckets; nil is no imports from there.
 	Buckets Buckets
-	// Unpack takes one layer of gzip, xz, bzip2 or zstd off what is imported.
-	// What is sent by PUT stays as it is.
+	// Unpack takes one layer of gzip, xz, bzip2 or zstd off what is imported, and
+	// the disk out of a tar, OVA or zip. What is sent by PUT stays as it is.
 	Unpack bool
+	// FetchWhole is the most bytes that are fetched from a URL in one go, and
+	// FetchPart how many a durable part of more has; four are in the air at a
+	// time. 0 is 64 MiB and 8 MiB; other numbers are for tests.
+	FetchWhole, FetchPart int64
 	// Locations lets owners fill images by naming a URL (locations of the
 	// Image API).
 	Locations bool

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -17,14 +18,13 @@ import (
 // of an upload that only this job knows; what it does with them in the end is
 // what it does with content that comes in one go.
 const (
-	// fetchWhole is the most bytes that are fetched in one go.
 	fetchWhole = 64 << 20
+	fetchPart  = 8 << 20
 	// fetchLines are the connections at a time, each of which may lose one part
 	// that is not durable: together they stay below fetchWhole.
 	fetchLines = 4
-	fetchPart  = 8 << 20
-	// fetchStretch is what one request asks for.
-	fetchStretch = 32 << 20
+	// fetchParts of one stretch: what one request asks for.
+	fetchParts = 4
 )
 
 // ProtocolFetch is the protocol of uploads that an import makes for itself.
@@ -77,7 +77,7 @@ func (s *Service) openWeb(ctx context.Context, f *filling, img *catalog.Image, u
 			return nil, err
 		}
 		v, ok := told.(Stretched)
-		if ranger == nil || !ok || !v.Ranges() || size <= fetchWhole {
+		if ranger == nil || !ok || !v.Ranges() || size <= cmp.Or(s.cfg.Import.FetchWhole, fetchWhole) {
 			f.src.Size = size
 			return content, nil
 		}
@@ -89,17 +89,21 @@ func (s *Service) openWeb(ctx context.Context, f *filling, img *catalog.Image, u
 	}
 	f.upload = up.ID
 	g := &gathering{
-		s: s, f: f, up: up, img: img, size: up.Size,
+		s: s, f: f, up: up, img: img, size: up.Size, piece: cmp.Or(s.cfg.Import.FetchPart, fetchPart),
 		open: func(ctx context.Context, off, n int64) (io.ReadCloser, error) {
 			return ranger.Range(ctx, uri, nil, Version{up.Size, up.Metadata["tag"]}, off, n)
 		},
 	}
 	if err := g.all(ctx, first); err != nil {
-		if sourceChanged(err) && up.Metadata[changedAgain] == "" && ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case sourceChanged(err) && up.Metadata[changedAgain] == "":
 			if err := s.forgetFetch(ctx, f, up); err != nil {
 				return nil, err
 			}
 			return s.openWeb(ctx, f, img, uri)
+		case kuva.CodeOf(err) == kuva.CodeUnavailable && g.rangeless():
+			return s.openStream(ctx, f, up, uri, err)
 		}
 		return nil, err
 	}
@@ -112,6 +116,23 @@ func (s *Service) openWeb(ctx context.Context, f *filling, img *catalog.Image, u
 	f.run.Say("store content", "bytes")
 	f.src.Size = f.file.size
 	return f.file.reader(), nil
+}
+
+// openStream reads content in one go whose server says that it has ranges, and
+// gives none. why is what came of them, which stays the error where the address
+// cannot be opened at all now.
+func (s *Service) openStream(ctx context.Context, f *filling, up *catalog.Upload, uri string, why error) (io.ReadCloser, error) {
+	content, size, err := s.cfg.Import.Web.Open(ctx, uri, nil, -1)
+	if err != nil {
+		return nil, why
+	}
+	s.log.Info("source has no ranges; its content is fetched in one go", "image", f.id)
+	if err := s.forgetFetch(ctx, f, up); err != nil {
+		_ = content.Close()
+		return nil, err
+	}
+	f.src.Size = size
+	return content, nil
 }
 
 // fetchOf finds what this job has fetched already, nil where nothing.

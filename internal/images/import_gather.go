@@ -19,12 +19,15 @@ type gathering struct {
 	up   *catalog.Upload
 	img  *catalog.Image
 	size int64
-	open func(ctx context.Context, off, n int64) (io.ReadCloser, error)
+	// piece is how many bytes a part has.
+	piece int64
+	open  func(ctx context.Context, off, n int64) (io.ReadCloser, error)
 
 	mu      sync.Mutex
 	missing []gap // in order
 	lines   int   // that are at work
 	done    int64 // bytes that are here
+	ranges  int   // that came
 	err     error // that ends all
 	last    error // that ended a line
 }
@@ -77,7 +80,7 @@ func (g *gathering) plan(ctx context.Context) error {
 	at := int64(0)
 	lacks := func(end int64) {
 		for at < end {
-			next := min(at+fetchStretch, end)
+			next := min(at+fetchParts*g.piece, end)
 			g.missing = append(g.missing, gap{at, next})
 			at = next
 		}
@@ -90,6 +93,10 @@ func (g *gathering) plan(ctx context.Context) error {
 	lacks(g.size)
 	return nil
 }
+
+// rangeless reports, after all has failed, whether no range ever came: not now,
+// and not in an attempt before this one either.
+func (g *gathering) rangeless() bool { return g.ranges == 0 && g.done <= fetchParts*g.piece }
 
 func (g *gathering) take() (gap, bool) {
 	g.mu.Lock()
@@ -140,10 +147,13 @@ func (g *gathering) stretch(ctx context.Context, todo gap, r io.ReadCloser) (gap
 		if r, err = g.open(ctx, todo.off, todo.end-todo.off); err != nil {
 			return todo, err
 		}
+		g.mu.Lock()
+		g.ranges++
+		g.mu.Unlock()
 	}
 	defer r.Close() //nolint:errcheck // it was only read
 	for todo.off < todo.end {
-		n := min(fetchPart, todo.end-todo.off)
+		n := min(g.piece, todo.end-todo.off)
 		if err := g.part(ctx, r, todo.off, n); err != nil {
 			return todo, err
 		}

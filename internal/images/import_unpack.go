@@ -225,13 +225,13 @@ func packing(b *bufio.Reader) (string, error) {
 	return source.Packing(head), nil
 }
 
-// unlimited is one byte more than an image may have, so that what is too large
-// is told by the sink; below 0 there is no limit.
+// unlimited is more than an image may have by what decoders are ahead, so that
+// what is too large is told by the sink; below 0 there is no limit.
 func unlimited(most int64) int64 {
-	if most < 0 {
+	if most < 0 || most > 1<<62 {
 		return -1
 	}
-	return most + 1
+	return most + 1<<20
 }
 
 func (s *Service) makeBare(ctx context.Context, f *filling) (img *catalog.Image, err error) {
@@ -252,7 +252,10 @@ func (s *Service) makeBare(ctx context.Context, f *filling) (img *catalog.Image,
 func packError(err error) error {
 	var refused *disk.Refused
 	var malformed *disk.Malformed
-	if errors.As(err, &refused) || errors.As(err, &malformed) {
+	switch {
+	case errors.As(err, &refused) && refused.Reason == disk.ReasonLimit:
+		return kuva.E(kuva.CodeUnsupported, "image.pack_limit", "detail", detailOf(refused.Format, refused.Detail)).Because(err)
+	case errors.As(err, &refused), errors.As(err, &malformed):
 		return contentError(kuva.CodeUnsupported, err)
 	}
 	return err
