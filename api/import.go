@@ -5,6 +5,10 @@ package api
 type ImportImage struct {
 	// URL is where the content lies, http or https.
 	URL string `json:"url,omitempty"`
+	// Bucket is the object that is the content.
+	Bucket *BucketObject `json:"bucket,omitempty"`
+	// Plain leaves a manifest beside that object alone.
+	Plain bool `json:"plain,omitempty"`
 
 	// Digest is what the bytes at the source must have, as sha256:HEX; "" is not
 	// checked.

@@ -1,22 +1,6 @@
 package main
 
-import (
-	"runtime"
-	"runtime/debug"
-)
+import "kuva/internal/server"
 
 // version tells the commit that the binary was built from.
-func version() string {
-	commit, dirty := "unknown", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision":
-				commit = s.Value[:min(12, len(s.Value))]
-			case s.Key == "vcs.modified" && s.Value == "true":
-				dirty = " with changes"
-			}
-		}
-	}
-	return "kuva " + commit + dirty + " (" + runtime.Version() + ")"
-}
+func version() string { return server.Version() }

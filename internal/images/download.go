@@ -48,17 +48,22 @@ func (s *Service) Download(ctx context.Context, p kuva.Principal, id string) (*C
 		if img.Object == 0 || !img.Status.HasContent() {
 			return c, nil
 		}
-		c.object, err = s.depot.OpenObject(ctx, img.Object)
-		if err == nil && c.object.Kind() == depot.KindDisk {
-			c.native, err = s.layNative(ctx, c.object, img.DiskFormat)
-		}
-		if err == nil {
+		if err = s.openContent(ctx, c, img.Object); err == nil {
 			return c, nil
 		}
 		if !errors.Is(err, depot.ErrNotFound) || attempt == 2 {
 			return nil, coded(ctx, err)
 		}
 	}
+}
+
+// openContent opens the object that the image of c has.
+func (s *Service) openContent(ctx context.Context, c *Content, object int64) (err error) {
+	c.object, err = s.depot.OpenObject(ctx, object)
+	if err == nil && c.object.Kind() == depot.KindDisk {
+		c.native, err = s.layNative(ctx, c.object, c.Image.DiskFormat)
+	}
+	return err
 }
 
 // mayRead refuses whoever sees an image and may not read its content.

@@ -111,8 +111,11 @@ type BucketImport struct {
 	Keys BucketKeys
 	// Plain takes the object alone: a manifest beside it is not looked at.
 	Plain bool
-	// SHA256, in hex, is what the object must be, "" whatever the manifest says.
-	SHA256 string
+	// Digest, Exact and Disk are those of URLImport. A digest goes before the
+	// manifest's.
+	Digest *[2]string
+	Exact  bool
+	Disk   int
 }
 
 // bucketPlan is its part of an import's plan.
@@ -132,10 +135,13 @@ func (s *Service) ImportBucket(ctx context.Context, p kuva.Principal, id string,
 	if err := s.cfg.Import.Buckets.Check(p.ProjectID, in.At, in.Keys); err != nil {
 		return job.Job{}, err
 	}
-	pl := plan{Method: MethodBucket, Principal: p, Bucket: &bucketPlan{At: in.At, Plain: in.Plain}}
-	if in.SHA256 != "" {
+	pl := plan{Method: MethodBucket, Principal: p, Bucket: &bucketPlan{At: in.At, Plain: in.Plain}, Unpack: !in.Exact, Choice: in.Disk}
+	if in.Disk < 0 || in.Disk > maxChoice {
+		return job.Job{}, kuva.E(kuva.CodeInvalid, "image.import_disk", "most", maxChoice)
+	}
+	if in.Digest != nil {
 		var err error
-		if pl.Digests, err = hexDigest("sha256", in.SHA256); err != nil {
+		if pl.Digests, err = hexDigest(in.Digest[0], in.Digest[1]); err != nil {
 			return job.Job{}, err
 		}
 	}
@@ -170,22 +176,13 @@ func (s *Service) openBucket(ctx context.Context, f *filling, pl *plan, img *cat
 	if err != nil {
 		return nil, nil, err
 	}
-	m := c.Manifest
-	if pl.Bucket.Plain {
-		m = nil
-	}
-	if img, err = s.adoptManifest(ctx, f, m); err != nil {
-		_ = c.Close()
-		return nil, nil, err
-	}
-	if m != nil && len(f.src.Digests) == 0 {
-		if f.src.Digests, err = hexDigest("sha256", m.SHA256); err != nil {
-			_ = c.Close()
-			return nil, nil, err
+	if m := c.Manifest; m != nil && !pl.Bucket.Plain {
+		if img, err = s.adoptManifest(ctx, f, m); err == nil && len(f.src.Digests) == 0 {
+			f.src.Digests, err = hexDigest("sha256", m.SHA256)
 		}
 	}
 	f.src.Size = c.Size
-	return c, img, nil
+	return c, img, err
 }
 
 // adoptManifest puts onto the image what it has none of yet.
@@ -195,16 +192,7 @@ func (s *Service) adoptManifest(ctx context.Context, f *filling, m *Manifest) (i
 		if err != nil {
 			return err
 		}
-		img = was
-		if m != nil {
-			img = m.onto(was)
-		}
-		if img.DiskFormat == "" || img.ContainerFormat == "" {
-			return kuva.E(kuva.CodeConflict, "image.no_formats")
-		}
-		if m == nil {
-			return nil
-		}
+		img = m.onto(was)
 		if err := s.checkFormats(was, img); err != nil {
 			return err
 		}
@@ -234,7 +222,7 @@ func (m *Manifest) onto(was *catalog.Image) *catalog.Image {
 		now.DiskFormat = m.Format
 	}
 	now.ContainerFormat = cmp.Or(now.ContainerFormat, m.Image.ContainerFormat)
-	if m.Format != m.Image.DiskFormat { // a view is the file of a disk and nothing around it
+	if m.Format != m.Image.DiskFormat || now.DiskFormat == "" { // a view is the file of a disk and nothing around it
 		now.ContainerFormat = cmp.Or(was.ContainerFormat, containerBare)
 	}
 	if len(now.Tags) == 0 {

@@ -69,6 +69,11 @@ func (s *Service) OpenView(ctx context.Context, p kuva.Principal, id, format str
 	if err != nil {
 		return nil, err
 	}
+	return c.as(ctx, format, o)
+}
+
+// as is the content as a file of a format.
+func (c *Content) as(ctx context.Context, format string, o ViewOptions) (_ *View, err error) {
 	img := c.Image
 	v := &View{Image: img, Format: img.DiskFormat, Media: mediaOf(img.DiskFormat), Name: img.ID, Size: c.Size(), content: c}
 	if !c.HasData() {

@@ -26,6 +26,9 @@ type Handler struct {
 	MaxAttempts int
 	// Limit bounds how many of the kind this node runs at once; 0 is no limit.
 	Limit int
+	// Outlives tells that the end of its image is not the end of the job:
+	// CancelImage leaves it alone.
+	Outlives bool
 	// Every enqueues the job (without arguments) that often, once for all
 	// nodes; 0 never.
 	Every time.Duration

@@ -146,6 +146,12 @@ var imageTable = []Entry{
 	{ListJobs, "rule:owner", []string{"GET /kuva/v1/jobs"}},
 	{GetJob, "rule:owner", []string{"GET /kuva/v1/jobs/{id}"}},
 	{CancelJob, "rule:owner_member", []string{"DELETE /kuva/v1/jobs/{id}", "POST /kuva/v1/jobs/{id}/cancel"}},
+	// Who may download an image may take it elsewhere; a project sees its own
+	// exports.
+	{StartExport, "rule:context_is_admin or role:member", []string{"POST /kuva/v1/images/{id}/exports"}},
+	{GetExport, "rule:owner", []string{"GET /kuva/v1/exports", "GET /kuva/v1/exports/{id}", "GET /kuva/v1/images/{id}/exports"}},
+	{EndExport, "rule:owner_member", []string{"DELETE /kuva/v1/exports/{id}"}},
+	{GetBuckets, "rule:owner", []string{"GET /kuva/v1/buckets", "GET /kuva/v1/buckets/{name}/objects"}},
 	{WatchEvents, "rule:owner", []string{"GET /kuva/v1/events"}},
 	{GetActivity, "rule:owner", []string{"GET /kuva/v1/images/{id}/activity"}},
 	{GetReport, "rule:sees", []string{"GET /kuva/v1/images/{id}/report"}},

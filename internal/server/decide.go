@@ -51,13 +51,15 @@ func (s *Server) decide(ctx context.Context, node string, opt Options) (err erro
 	})
 	s.links = s.makeLinks(opt)
 	s.uploads = s.receive(opt)
+	s.exports = s.makeExports(imports.Web, opt)
 	if err := s.defineMetadata(ctx, opt); err != nil {
 		return err
 	}
-	s.jobs, err = job.Open(job.Config{DB: s.db, Node: node, Handlers: slices.Concat(s.images.Handlers(), s.uploads.Handlers()), Log: s.log, Now: opt.Now, Workers: workers})
+	s.jobs, err = job.Open(job.Config{DB: s.db, Node: node, Handlers: slices.Concat(s.images.Handlers(), s.uploads.Handlers(), s.exports.Handlers()), Log: s.log, Now: opt.Now, Workers: workers})
 	if err != nil {
 		return err
 	}
+	s.exports.Open(ctx, s.jobs)
 	return s.images.Start(ctx, s.jobs)
 }
 

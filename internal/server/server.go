@@ -28,6 +28,7 @@ import (
 	"kuva/internal/rest"
 	"kuva/internal/rest/kuvav1"
 	"kuva/internal/transfer/bucket"
+	"kuva/internal/transfer/export"
 	"kuva/internal/transfer/link"
 	"kuva/internal/transfer/upload"
 )
@@ -63,6 +64,7 @@ type Server struct {
 	links    *link.Service
 	uploads  *upload.Service
 	buckets  *bucket.Set
+	exports  *export.Service
 	metadef  *metadef.Service
 	policy   *policy.Policy
 	registry *prometheus.Registry
@@ -242,6 +244,9 @@ func (s *Server) Close() error {
 			errs = append(errs, s.http.Close())
 		} else if s.listener != nil {
 			errs = append(errs, s.listener.Close())
+		}
+		if s.exports != nil {
+			s.exports.Close()
 		}
 		if s.images != nil {
 			ctx, done := context.WithTimeout(context.Background(), stopWithin)

@@ -25,6 +25,9 @@ func (a *API) importImage(w http.ResponseWriter, r *http.Request) error {
 	if body.URL != "" {
 		start = append(start, a.importURL)
 	}
+	if body.Bucket != nil {
+		start = append(start, a.importBucket)
+	}
 	if len(start) != 1 {
 		return kuva.E(kuva.CodeInvalid, "kuvav1.import_source")
 	}
@@ -38,11 +41,16 @@ func (a *API) importImage(w http.ResponseWriter, r *http.Request) error {
 
 // importURL is for content that lies at a URL.
 func (a *API) importURL(r *http.Request, body *api.ImportImage) (job.Job, error) {
-	in := images.URLImport{URL: body.URL, Exact: body.Exact, Disk: body.Disk}
-	if body.Digest != "" {
-		algo, sum, _ := strings.Cut(body.Digest, ":")
-		in.Digest = &[2]string{strings.ToLower(algo), sum}
-	}
+	in := images.URLImport{URL: body.URL, Digest: digestOf(body), Exact: body.Exact, Disk: body.Disk}
 	ctx, p := who(r)
 	return a.images.ImportURL(ctx, p, r.PathValue("id"), in)
+}
+
+// digestOf is the digest that a body announces, nil where it does not.
+func digestOf(body *api.ImportImage) *[2]string {
+	if body.Digest == "" {
+		return nil
+	}
+	algo, sum, _ := strings.Cut(body.Digest, ":")
+	return &[2]string{strings.ToLower(algo), sum}
 }

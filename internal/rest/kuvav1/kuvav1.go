@@ -23,6 +23,7 @@ import (
 	"kuva/internal/images"
 	"kuva/internal/job"
 	"kuva/internal/rest"
+	"kuva/internal/transfer/export"
 	"kuva/internal/transfer/link"
 )
 
@@ -33,6 +34,8 @@ const Prefix = "/kuva/v1"
 type Config struct {
 	Images *images.Service
 	Links  *link.Service
+	// Exports are needed where there are any.
+	Exports *export.Service
 	// Jobs must be started where events are to come.
 	Jobs *job.Queue
 	Auth rest.Authenticator
@@ -59,13 +62,14 @@ type Config struct {
 // API is the door. Close it before the server stops: a stream has no end of
 // its own.
 type API struct {
-	cfg    Config
-	door   *rest.Door
-	images *images.Service
-	routes *rest.Router // behind the token
-	open   *rest.Router // for everybody
-	hub    *hub
-	serve  http.Handler
+	cfg     Config
+	door    *rest.Door
+	images  *images.Service
+	exports *export.Service
+	routes  *rest.Router // behind the token
+	open    *rest.Router // for everybody
+	hub     *hub
+	serve   http.Handler
 
 	stop     context.CancelFunc
 	stopping <-chan struct{}
@@ -93,7 +97,7 @@ func New(cfg Config) *API {
 	door.Name, door.Errors = "kuvav1", rest.KuvaErrors
 	ctx, stop := context.WithCancel(context.Background())
 	a := &API{
-		cfg: cfg, door: &door, images: cfg.Images, stop: stop, stopping: ctx.Done(),
+		cfg: cfg, door: &door, images: cfg.Images, exports: cfg.Exports, stop: stop, stopping: ctx.Done(),
 		hub: newHub(ctx, cfg),
 	}
 	a.open, a.routes = rest.NewRouter(a.door), rest.NewRouter(a.door)
@@ -150,6 +154,14 @@ func (a *API) table() map[string]action {
 		"DELETE /kuva/v1/images/{id}/move":      noBody(a.endMove),
 		"POST /kuva/v1/images/{id}/move/accept": noBody(a.acceptMove),
 		"GET /kuva/v1/moves":                    noBody(a.moves),
+
+		"POST /kuva/v1/images/{id}/exports":   a.startExport,
+		"GET /kuva/v1/images/{id}/exports":    noBody(a.imageExports),
+		"GET /kuva/v1/exports":                noBody(a.allExports),
+		"GET /kuva/v1/exports/{id}":           noBody(a.export),
+		"DELETE /kuva/v1/exports/{id}":        noBody(a.cancelExport),
+		"GET /kuva/v1/buckets":                noBody(a.buckets),
+		"GET /kuva/v1/buckets/{name}/objects": noBody(a.objects),
 
 		"POST /kuva/v1/links":        a.makeLink,
 		"GET /kuva/v1/links":         noBody(a.links),

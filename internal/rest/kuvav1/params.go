@@ -27,6 +27,11 @@ type params map[string]string
 // parseQuery reads a query that may have the known parameters. What is unknown
 // is refused rather than ignored: a misspelt filter must not show everything.
 func parseQuery(raw string, known ...string) (params, error) {
+	return parseLong(maxValue, raw, known...)
+}
+
+// parseLong is parseQuery for values of up to most bytes.
+func parseLong(most int, raw string, known ...string) (params, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return nil, kuva.E(kuva.CodeInvalid, "kuvav1.query").Because(err)
@@ -39,7 +44,7 @@ func parseQuery(raw string, known ...string) (params, error) {
 		if len(v) != 1 {
 			return nil, kuva.E(kuva.CodeInvalid, "kuvav1.parameter_twice", "name", name)
 		}
-		if len(v[0]) > maxValue || !utf8.ValidString(v[0]) || strings.ContainsFunc(v[0], isControl) {
+		if len(v[0]) > most || !utf8.ValidString(v[0]) || strings.ContainsFunc(v[0], isControl) {
 			return nil, kuva.E(kuva.CodeInvalid, "kuvav1.parameter_value", "name", name)
 		}
 		p[name] = v[0]

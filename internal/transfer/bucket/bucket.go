@@ -260,6 +260,28 @@ type PartTag struct {
 	Sum [16]byte // MD5 of its bytes
 }
 
+// Parts lists what the bucket has of an upload: tags by the parts' numbers, and
+// their sizes. ErrNoUpload where it does not know the upload.
+func (b *Bucket) Parts(ctx context.Context, key, upload string) (tags map[int]string, sizes map[int]int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	tags, sizes = map[int]string{}, map[int]int64{}
+	for marker := 0; ; {
+		begun := time.Now()
+		page, err := b.core.ListObjectParts(ctx, b.bucket, b.prefix+key, upload, marker, 1000)
+		if err != nil {
+			return nil, nil, b.failed(ctx, begun, key, err)
+		}
+		for _, p := range page.ObjectParts {
+			tags[p.PartNumber], sizes[p.PartNumber] = strings.Trim(p.ETag, `"`), p.Size
+		}
+		if !page.IsTruncated || page.NextPartNumberMarker <= marker {
+			return tags, sizes, nil
+		}
+		marker = page.NextPartNumberMarker
+	}
+}
+
 // Finish puts the parts together: from then on the object is there, whole, and
 // not before. Where the answer is lost it is looked for. It returns the
 // object's tag.
