@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 
 	"kuva/internal/images"
 	"kuva/internal/transfer"
@@ -23,7 +25,8 @@ type ImportConfig struct {
 	Schemes []string `yaml:"schemes"`
 	Ports   []uint16 `yaml:"ports"`
 	// AllowHosts are the only ones that may be asked, DenyHosts those that may
-	// not where no AllowHosts are given. .example.org is all names below it.
+	// not where no AllowHosts are given. .example.org is all names below it,
+	// example.org:8080 that port alone, which Ports need not have.
 	AllowHosts []string `yaml:"allow_hosts"`
 	DenyHosts  []string `yaml:"deny_hosts"`
 	// AllowNetworks may be reached although they are not public, such as
@@ -37,7 +40,8 @@ type ImportConfig struct {
 	CACert string `yaml:"ca_cert"`
 	// AllowDowngrade lets redirects lead from https to http [false].
 	AllowDowngrade bool `yaml:"allow_downgrade"`
-	// Decompress takes one layer of gzip, xz, bzip2 or zstd off [false].
+	// Decompress takes one layer of gzip, xz, bzip2 or zstd off, and the disk out
+	// of a tar, OVA or zip [false].
 	Decompress bool `yaml:"decompress"`
 	// Locations lets users fill images by a location [false].
 	Locations bool `yaml:"locations"`
@@ -54,6 +58,12 @@ func (c *ImportConfig) imports(log *slog.Logger) (out images.ImportConfig, err e
 	for _, scheme := range c.Schemes {
 		if !slices.Contains([]string{"http", "https"}, scheme) {
 			return out, fmt.Errorf("schemes: %q: choose http, https or both", scheme)
+		}
+	}
+	for _, pattern := range slices.Concat(c.AllowHosts, c.DenyHosts) {
+		name, port := fetch.SplitPattern(pattern)
+		if _, err := strconv.ParseUint(port, 10, 16); name == "" || strings.ContainsAny(name, "/*@ ") || port != "" && err != nil {
+			return out, fmt.Errorf("allow_hosts, deny_hosts: %q: write HOST, .DOMAIN or HOST:PORT", pattern)
 		}
 	}
 	if web.AllowNetworks, err = networks("allow_networks", c.AllowNetworks); err != nil {

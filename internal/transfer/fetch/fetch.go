@@ -43,8 +43,9 @@ type Config struct {
 	// Ports are those that may be asked; nil is 80 and 443.
 	Ports []uint16
 	// AllowHosts, if there are any, are the only names that may be asked:
-	// example.org is that name, .example.org all names below it. DenyHosts
-	// hold only without AllowHosts, as in the reference service.
+	// example.org is that name, .example.org all names below it; with :PORT
+	// behind it that port alone, whether or not Ports has it. DenyHosts hold
+	// only without AllowHosts, as in the reference service.
 	AllowHosts []string
 	DenyHosts  []string
 	// AllowNetworks are let through although they are not public, such as the

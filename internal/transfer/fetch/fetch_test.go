@@ -412,6 +412,12 @@ func TestLists(t *testing.T) {
 		{Config{}, []string{"http://a.test/", "https://a.test:443/x?y", "http://8.8.8.8/", "http://a.test.:80/", "http://[2606:4700::1111]/"}, []string{"ftp://a.test/", "http://a.test:8080/", "http://10.0.0.1/", "http://a.test:080/", "http://a.test:/"}},
 		{Config{Schemes: []string{"https"}, Ports: []uint16{8443}}, []string{"https://a.test:8443/"}, []string{"http://a.test:8443/", "https://a.test/"}},
 		{Config{AllowHosts: []string{"a.test", ".b.test"}, DenyHosts: []string{"a.test"}}, []string{"http://a.test/", "http://x.y.b.test/", "http://A.TEST./"}, []string{"http://b.test/", "http://xb.test/", "http://8.8.8.8/"}},
+		{
+			Config{AllowHosts: []string{"a.test:8080", ".b.test", "8.8.8.8:81", "[2606:4700::1111]:8443"}},
+			[]string{"http://a.test:8080/", "https://x.b.test/", "http://8.8.8.8:81/", "https://[2606:4700::1111]:8443/"},
+			[]string{"http://a.test/", "https://a.test:8443/", "http://x.b.test:8080/", "http://x.a.test:8080/", "http://8.8.8.8/", "https://[2606:4700::1111]/"},
+		},
+		{Config{DenyHosts: []string{"a.test:80"}}, []string{"https://a.test/"}, []string{"http://a.test/"}},
 		{Config{DenyHosts: []string{".a.test", "8.8.8.8"}}, []string{"http://a.test/"}, []string{"http://x.a.test/", "http://X.A.test./", "http://8.8.8.8/", "http://[::ffff:8.8.8.8]/"}},
 		{Config{AllowNetworks: prefixes("10.1.0.0/16"), DenyNetworks: prefixes("10.1.2.0/24", "8.0.0.0/8")}, []string{"http://10.1.1.1/"}, []string{"http://10.1.2.3/", "http://10.2.0.1/", "http://8.8.8.8/"}},
 	} {

@@ -58,10 +58,7 @@ func (c *Config) check(u *url.URL) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(c.Ports, port) {
-		return fmt.Errorf("port %d is not allowed", port)
-	}
-	return c.checkHost(u.Host, u.Hostname())
+	return c.checkHost(u.Host, u.Hostname(), port)
 }
 
 func portOf(u *url.URL) (uint16, error) {
@@ -84,7 +81,7 @@ func portOf(u *url.URL) (uint16, error) {
 
 // checkHost judges the host as it is written. Whatever it resolves to is
 // judged when it is dialled.
-func (c *Config) checkHost(written, host string) error {
+func (c *Config) checkHost(written, host string, port uint16) error {
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
 	if strings.HasPrefix(written, "[") || strings.Contains(host, ":") {
 		a, err := netip.ParseAddr(host)
@@ -102,7 +99,7 @@ func (c *Config) checkHost(written, host string) error {
 	} else if err := checkName(name); err != nil {
 		return err
 	}
-	return c.checkLists(name)
+	return c.checkLists(name, port)
 }
 
 // checkName lets names through as DNS has them. A last label of digits is no
@@ -132,25 +129,56 @@ func checkName(name string) error {
 	return nil
 }
 
-func (c *Config) checkLists(name string) error {
-	switch {
-	case len(c.AllowHosts) > 0 && !listed(c.AllowHosts, name):
+func (c *Config) checkLists(name string, port uint16) error {
+	plain, withPort := listed(c.AllowHosts, name, port)
+	usual := slices.Contains(c.Ports, port)
+	if len(c.AllowHosts) > 0 {
+		switch {
+		case withPort, plain && usual:
+			return nil
+		case plain:
+			return fmt.Errorf("port %d is not allowed", port)
+		}
 		return errors.New("host is not on the list of those allowed")
-	case len(c.AllowHosts) == 0 && listed(c.DenyHosts, name):
+	}
+	if !usual {
+		return fmt.Errorf("port %d is not allowed", port)
+	}
+	if plain, withPort := listed(c.DenyHosts, name, port); plain || withPort {
 		return errors.New("host is on the list of those denied")
 	}
 	return nil
 }
 
-// listed: a pattern is a name, or with a dot in front all names below it.
-func listed(patterns []string, name string) bool {
+// listed looks for a name in patterns: a name, or with a dot in front all names
+// below it; with :PORT behind it, that port alone. It tells both kinds apart.
+func listed(patterns []string, name string, port uint16) (plain, withPort bool) {
 	for _, p := range patterns {
-		p = strings.ToLower(strings.TrimSuffix(p, "."))
-		if p == name || strings.HasPrefix(p, ".") && strings.HasSuffix(name, p) {
-			return true
+		p, at := SplitPattern(p)
+		if p != name && (!strings.HasPrefix(p, ".") || !strings.HasSuffix(name, p)) {
+			continue
+		}
+		switch at {
+		case "":
+			plain = true
+		case strconv.Itoa(int(port)):
+			withPort = true
 		}
 	}
-	return false
+	return plain, withPort
+}
+
+// SplitPattern divides an entry of a list of hosts into the name, in the form
+// that names are compared in, and the port behind it, "" where there is none.
+func SplitPattern(p string) (name, port string) {
+	if rest, ok := strings.CutPrefix(p, "["); ok { // IPv6 with a port
+		name, port, _ = strings.Cut(rest, "]")
+		return strings.ToLower(name), strings.TrimPrefix(port, ":")
+	}
+	if strings.Count(p, ":") == 1 {
+		p, port, _ = strings.Cut(p, ":")
+	}
+	return strings.ToLower(strings.TrimSuffix(p, ".")), port
 }
 
 // sameOrigin compares scheme, host and port.
