@@ -1,0 +1,219 @@
+package portaltest
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"kuva/internal/testkit/browser"
+)
+
+// viewsEnv is a regular expression of the names of views to look at, for whoever
+// works on one.
+const viewsEnv = "KUVA_TEST_VIEWS"
+
+// view is something that people look at: a page, a part of one, a dialog.
+type view struct {
+	name string // of its pictures
+	path string
+	// see is the key of a text that is to be seen once it is there, or the
+	// text itself.
+	see string
+	// open goes on from there, as by opening a dialog.
+	open func(p *browser.Page, lang string)
+	// out is for who is not logged in.
+	out bool
+}
+
+// press opens a dialog by a button.
+func press(key string) func(*browser.Page, string) {
+	return func(p *browser.Page, lang string) {
+		p.Click("button", say(lang, key))
+		p.Wait("dialog", "*")
+	}
+}
+
+// choose opens a dialog by an entry of the menu of the image.
+func choose(key string) func(*browser.Page, string) {
+	return func(p *browser.Page, lang string) {
+		p.Click("button", say(lang, "image.more"))
+		if key == "" {
+			p.Wait("menu", "*")
+			return
+		}
+		p.Click("menuitem", say(lang, key))
+		p.Wait("dialog", "*")
+	}
+}
+
+// views lists all of them. TestEveryPage holds that no page is left out.
+func views(f furnished) []view {
+	image := "/images/" + f.debian
+	list := []view{
+		{name: "login", path: "/", see: "login.lead", out: true},
+		{name: "images", path: "/images", see: "Debian-9"},
+		{name: "images-platform", path: "/images/platform", see: "Alpine-linux"},
+		{name: "images-private", path: "/images/private", see: "Debian-9"},
+		{name: "images-shared", path: "/images/shared", see: "Ubuntu of the neighbours"},
+		{name: "images-community", path: "/images/community", see: "images.community"},
+		{name: "image-creating", path: "/images/" + f.creating, see: "image.waiting"},
+		{name: "image-platform", path: "/images/" + f.platform, see: "image.why.platform"},
+		{name: "image-edit", path: image, see: "Debian-9", open: press("image.edit")},
+		{name: "image-share", path: image, see: "Debian-9", open: press("image.share")},
+		{name: "image-menu", path: image, see: "Debian-9", open: choose("")},
+		{name: "image-capabilities", path: image, see: "Debian-9", open: choose("image.capabilities.edit")},
+		{name: "image-tags", path: image, see: "Debian-9", open: choose("image.tags.edit")},
+		{name: "image-copy", path: image, see: "Debian-9", open: choose("image.copy")},
+		{name: "image-move", path: image, see: "Debian-9", open: choose("image.move")},
+		{name: "image-delete", path: image, see: "Debian-9", open: choose("image.delete")},
+		{name: "help", path: "/help", see: "help.contents"},
+		{name: "missing", path: "/no/such/page", see: "missing.title"},
+	}
+	for tab, see := range map[string]string{
+		"overview": "image.cost.text", "report": "image.inside", "disk": "image.disk.free_space", "packages": "image.packages.none",
+		"downloads": "image.view.text", "sharing": "image.member.pending", "activity": "image.did.upload",
+	} {
+		list = append(list, view{name: "image-" + tab, path: image + "?tab=" + tab, see: see})
+	}
+	if some := os.Getenv(viewsEnv); some != "" {
+		list = slices.DeleteFunc(list, func(v view) bool { return !regexp.MustCompile(some).MatchString(v.name) })
+	}
+	slices.SortFunc(list, func(a, b view) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
+// looker looks at one view after the other in a language.
+type looker struct {
+	w       *world
+	in, out *browser.Page // of who is logged in, and who is not
+	lang    string        // pseudo for the one with longer words
+	at      map[*browser.Page]string
+}
+
+func (w *world) looker(t testing.TB) *looker {
+	return &looker{w: w, in: w.logIn(t, w.user, browser.Look{}), out: browser.Shared(t).Page(t, browser.Look{}), at: map[*browser.Page]string{}}
+}
+
+// look sets how the pages are looked at from now on.
+func (l *looker) look(look browser.Look) {
+	if l.lang != look.Lang {
+		clear(l.at)
+	}
+	l.lang = look.Lang
+	if look.Lang == "pseudo" {
+		look.Lang = "de" // whose words are the longest
+	}
+	l.in.Look(look)
+	l.out.Look(look)
+}
+
+// show goes to a view and waits until it is there. Inside the portal it moves
+// as links do, without loading the page anew.
+func (l *looker) show(v view) *browser.Page {
+	p := l.in
+	if v.out {
+		p = l.out
+	}
+	path := v.path
+	if l.lang == "pseudo" {
+		path += map[bool]string{false: "?", true: "&"}[strings.Contains(path, "?")] + "pseudo"
+	}
+	if l.at[p] == "" {
+		p.Open(l.w.url + path)
+	} else {
+		to, _ := json.Marshal(path)
+		_ = browser.Eval[any](p, "(history.pushState(null, '', "+string(to)+"), dispatchEvent(new PopStateEvent('popstate')), 0)")
+	}
+	l.at[p] = v.name
+	if _, ok := catalogues()["en"][v.see]; ok {
+		p.See(say(l.lang, v.see))
+	} else {
+		p.See(v.see)
+	}
+	if v.open != nil {
+		v.open(p, l.lang)
+		delete(l.at, p) // the next begins anew
+	}
+	return p
+}
+
+// TestEveryPage: each path of the portal's list of pages is among the views.
+func TestEveryPage(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile(filepath.Join("..", "..", "portal", "web", "src", "pages", "index.ts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := views(furnished{debian: "ID", creating: "ID", platform: "ID"})
+	pages := regexp.MustCompile(`path: '([^']+)', title:`).FindAllStringSubmatch(string(source), -1)
+	if len(pages) < 5 {
+		t.Fatalf("%d pages found: the test looks at the wrong place", len(pages))
+	}
+	for _, page := range pages {
+		pattern := regexp.MustCompile("^" + regexp.MustCompile(`:\w+`).ReplaceAllString(page[1], "[^/]+") + `(\?.*)?$`)
+		if !slices.ContainsFunc(all, func(v view) bool { return pattern.MatchString(v.path) }) {
+			t.Errorf("page %s has no view in the tests", page[1])
+		}
+	}
+}
+
+// TestAccessibility: axe finds nothing on any page, in both themes.
+func TestAccessibility(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	list := views(w.furnish(t))
+	l := w.looker(t)
+	for _, dark := range []bool{false, true} {
+		l.look(browser.Look{Lang: "en", Dark: dark})
+		for _, v := range list {
+			l.show(v).Axe(fmt.Sprintf("%s, dark %v", v.name, dark))
+		}
+	}
+}
+
+// widths at which no text may be cut.
+var widths = []int{360, 768, 1280}
+
+// TestNoCutText: no text is cut at any width in any language, nor where texts
+// are 40 % longer.
+func TestNoCutText(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	list := views(w.furnish(t))
+	l := w.looker(t)
+	for _, lang := range append(slices.Clone(languages), "pseudo") {
+		for _, v := range list {
+			l.look(browser.Look{Lang: lang})
+			p := l.show(v)
+			for _, width := range widths {
+				p.Resize(width, 800)
+				p.NoCutText(fmt.Sprintf("%s, %s, %d", v.name, lang, width))
+			}
+		}
+	}
+}
+
+// TestScreenshots writes docs/screenshots: every view in both themes and all
+// languages, into the folder that KUVA_SCREENSHOTS names ("make screenshots").
+func TestScreenshots(t *testing.T) {
+	dir := os.Getenv("KUVA_SCREENSHOTS")
+	if dir == "" {
+		t.Skip("pictures are made by make screenshots")
+	}
+	w := start(t)
+	list := views(w.furnish(t))
+	l := w.looker(t)
+	for _, lang := range languages {
+		for theme, dark := range map[string]bool{"light": false, "dark": true} {
+			l.look(browser.Look{Lang: lang, Dark: dark})
+			for _, v := range list {
+				l.show(v).Screenshot(filepath.Join(dir, lang, v.name+"-"+theme+".png"))
+			}
+		}
+	}
+}
