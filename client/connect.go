@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
@@ -26,6 +28,13 @@ type Settings struct {
 	Insecure bool
 	// UserAgent goes before gophercloud's own.
 	UserAgent string
+	// File is the clouds.yaml to read, alone: then the environment and its
+	// proxies mean nothing, and Cloud is needed. This is for services: what they
+	// hold is sent to the host of auth_url, or to Image, and nowhere else.
+	File string
+	// Image is the address of the image service, up to and without /v2, where
+	// the catalogue of a File's cloud is not to be asked.
+	Image string
 }
 
 // Client is a session with one image service.
@@ -56,6 +65,10 @@ func Connect(ctx context.Context, s Settings) (*Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = trust
 	provider.HTTPClient = http.Client{Transport: transport}
+	if s.File != "" {
+		transport.Proxy = nil
+		provider.HTTPClient.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	}
 	if err := openstack.Authenticate(ctx, provider, auth); err != nil {
 		return nil, fmt.Errorf("log in at %s: %w", auth.IdentityEndpoint, answered(err))
 	}
@@ -67,7 +80,33 @@ func Connect(ctx context.Context, s Settings) (*Client, error) {
 		}
 		return nil, fmt.Errorf("find the image service: %w", answered(err))
 	}
+	if s.File != "" {
+		if err := s.bind(image, auth.IdentityEndpoint); err != nil {
+			return nil, err
+		}
+	}
 	return New(image), nil
+}
+
+// bind holds the image service to where the token may go.
+func (s *Settings) bind(image *gophercloud.ServiceClient, identity string) error {
+	if s.Image != "" {
+		image.Endpoint = strings.TrimSuffix(s.Image, "/") + "/"
+		image.ResourceBase = image.Endpoint + "v2/"
+		return nil
+	}
+	from, err := url.Parse(identity)
+	if err != nil {
+		return err
+	}
+	to, err := url.Parse(image.Endpoint)
+	if err != nil {
+		return err
+	}
+	if to.Hostname() != from.Hostname() || from.Scheme == "https" && to.Scheme != "https" {
+		return fmt.Errorf("the catalogue at %s names an image service at %s: if that is right, say so by its address", from.Host, to.Host)
+	}
+	return nil
 }
 
 // errNoCloud says what to set.
@@ -76,6 +115,13 @@ var errNoCloud = errors.New("no cloud is named: set OS_CLOUD (and OS_CLIENT_CONF
 // settings reads clouds.yaml, lets OS_ variables go before it, and without a
 // cloud's name takes them alone.
 func settings(s Settings, getenv func(string) string) (auth gophercloud.AuthOptions, where gophercloud.EndpointOpts, trust *tls.Config, err error) {
+	if s.File != "" {
+		b, err := os.ReadFile(s.File)
+		if err != nil {
+			return auth, where, nil, err
+		}
+		return parsed(s.Cloud, clouds.WithCloudName(s.Cloud), clouds.WithCloudsYAML(bytes.NewReader(b)), clouds.WithSecureYAML(bytes.NewReader([]byte("clouds: {}\n"))))
+	}
 	cloud := s.Cloud
 	if cloud == "" {
 		cloud = getenv("OS_CLOUD")
@@ -100,6 +146,11 @@ func settings(s Settings, getenv func(string) string) (auth gophercloud.AuthOpti
 	if s.CACert != "" {
 		opts = append(opts, clouds.WithCACertPath(s.CACert))
 	}
+	return parsed(cloud, opts...)
+}
+
+// parsed reads the settings of a cloud and fills in what is commonly left out.
+func parsed(cloud string, opts ...clouds.ParseOption) (auth gophercloud.AuthOptions, where gophercloud.EndpointOpts, trust *tls.Config, err error) {
 	auth, where, trust, err = clouds.Parse(opts...)
 	if err != nil {
 		return auth, where, nil, fmt.Errorf("settings of the cloud %q: %w", cloud, err)

@@ -29,6 +29,9 @@ type NewImage struct {
 	MinRAM          int64 // MiB
 	Tags            []string
 	Properties      map[string]string
+	// Owner is the project that it is to belong to, by its id, for
+	// administrators; "" is the caller's.
+	Owner string
 }
 
 // Create makes an image without content.
@@ -38,7 +41,7 @@ func (c *Client) Create(ctx context.Context, n NewImage) (api.Image, error) {
 		body[name] = value
 	}
 	for name, value := range map[string]string{
-		"id": n.ID, "name": n.Name, "disk_format": n.DiskFormat, "container_format": n.ContainerFormat, "visibility": n.Visibility,
+		"id": n.ID, "name": n.Name, "disk_format": n.DiskFormat, "container_format": n.ContainerFormat, "visibility": n.Visibility, "owner": n.Owner,
 	} {
 		if value != "" {
 			body[name] = value
