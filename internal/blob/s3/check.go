@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -51,7 +53,7 @@ func (s *Store) Check(ctx context.Context) error {
 		}},
 	} {
 		var raw error
-		if err := tryFor(ctx, min(s.cfg.Patience, checkPatience), func() error { raw = step.do(); return raw }); err != nil {
+		if err := s.tryFor(ctx, min(s.cfg.Patience, checkPatience), func() error { raw = step.do(); return raw }); err != nil {
 			return s.explain(step.does, raw)
 		}
 	}
@@ -66,9 +68,8 @@ func (s *Store) probeList(ctx context.Context) error {
 }
 
 func (s *Store) probePut(ctx context.Context, name string, b []byte) error {
-	opts := minio.PutObjectOptions{}
-	opts.SetMatchETagExcept("*")
-	_, err := s.core.PutObject(ctx, s.cfg.Bucket, name, bytes.NewReader(b), int64(len(b)), "", "", opts)
+	sum := sha256.Sum256(b)
+	_, err := s.core.PutObject(ctx, s.cfg.Bucket, name, bytes.NewReader(b), int64(len(b)), "", hex.EncodeToString(sum[:]), onlyIfFree())
 	return err
 }
 
@@ -91,9 +92,7 @@ func (s *Store) probeParts(ctx context.Context, name string) error {
 	b := []byte("in parts")
 	part, err := s.core.PutObjectPart(ctx, s.cfg.Bucket, name, id, 1, bytes.NewReader(b), int64(len(b)), minio.PutObjectPartOptions{})
 	if err == nil {
-		opts := minio.PutObjectOptions{}
-		opts.SetMatchETagExcept("*")
-		_, err = s.core.CompleteMultipartUpload(ctx, s.cfg.Bucket, name, id, []minio.CompletePart{{PartNumber: 1, ETag: part.ETag}}, opts)
+		_, err = s.core.CompleteMultipartUpload(ctx, s.cfg.Bucket, name, id, []minio.CompletePart{{PartNumber: 1, ETag: part.ETag}}, onlyIfFree())
 		err = mustRefuse(err, " when it completes an upload in parts")
 	}
 	abort := s.core.AbortMultipartUpload(ctx, s.cfg.Bucket, name, id)

@@ -94,7 +94,8 @@ type Store struct {
 	prefix    string // with its slash
 	core      *minio.Core
 	transport *http.Transport
-	parts     sync.Pool // of *[]byte, PartSize long
+	pause     time.Duration // after the first try
+	parts     sync.Pool     // of *[]byte, PartSize long
 }
 
 // Open makes a store without asking the service anything: Check does.
@@ -114,7 +115,7 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{cfg: cfg}
+	s := &Store{cfg: cfg, pause: firstPause}
 	if cfg.Prefix != "" {
 		if err := blob.CheckKey(cfg.Prefix); err != nil {
 			return nil, fmt.Errorf("prefix in the bucket: %w", err)
@@ -138,7 +139,7 @@ func Open(cfg Config) (*Store, error) {
 		lookup = minio.BucketLookupPath
 	}
 	s.core, err = minio.NewCore(host, &minio.Options{
-		Creds: creds, Secure: secure, Region: cfg.Region, BucketLookup: lookup, Transport: s.transport,
+		Creds: creds, Secure: secure, Region: cfg.Region, BucketLookup: lookup, Transport: strict{s.transport},
 		MaxRetries: 1, // s.try knows which may be repeated
 	})
 	if err != nil {
@@ -196,6 +197,9 @@ func (s *Store) head(ctx context.Context, key string) (info minio.ObjectInfo, er
 	err = s.try(ctx, func() error {
 		var err error
 		info, err = s.core.StatObject(ctx, s.cfg.Bucket, s.object(key), minio.StatObjectOptions{})
+		if err == nil && info.ETag == "" {
+			return errWrongAnswer
+		}
 		if minio.ToErrorResponse(err).StatusCode != http.StatusNotFound {
 			return err
 		}
@@ -248,6 +252,9 @@ func (s *Store) get(ctx context.Context, key string, p []byte, off int64) (int, 
 		return 0, err
 	}
 	defer body.Close()
+	if info.ETag == "" {
+		return 0, errWrongAnswer
+	}
 	total := info.Size // of the answer
 	if said := header.Get("Content-Range"); said != "" {
 		var first, last int64

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -75,4 +76,22 @@ func (c *movingConn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.Conn.Write(p)
+}
+
+// strict refuses an answer of 2xx that is no S3 service's: a proxy's page,
+// which the client would take for a listing of nothing or a delete.
+type strict struct{ http.RoundTripper }
+
+func (t strict) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := t.RoundTripper.RoundTrip(r)
+	if err != nil || res.StatusCode/100 != 2 {
+		return res, err
+	}
+	q := r.URL.Query()
+	inXML := r.Method == http.MethodPost || r.Method == http.MethodGet && (q.Has("list-type") || q.Has("uploads"))
+	if kind := res.Header.Get("Content-Type"); inXML && !strings.Contains(kind, "xml") || strings.HasPrefix(kind, "text/html") {
+		_ = res.Body.Close()
+		return nil, fmt.Errorf("%w: it is of the kind %q", errWrongAnswer, kind)
+	}
+	return res, nil
 }

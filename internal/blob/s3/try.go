@@ -28,12 +28,15 @@ func (r *refusal) Error() string { return r.why }
 // try makes a request that may be repeated, until it is answered or the
 // patience is over. Its errors are those of package blob, or plain ones.
 func (s *Store) try(ctx context.Context, request func() error) error {
-	return tryFor(ctx, s.cfg.Patience, request)
+	return s.tryFor(ctx, s.cfg.Patience, request)
 }
 
-func tryFor(ctx context.Context, patience time.Duration, request func() error) error {
+// firstPause is the pause after the first try, which doubles.
+const firstPause = 50 * time.Millisecond
+
+func (s *Store) tryFor(ctx context.Context, patience time.Duration, request func() error) error {
 	var deadline time.Time
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+	for wait := s.pause; ; wait = min(2*wait, 5*time.Second) {
 		err := request()
 		if deadline.IsZero() { // the patience is for failing, not for working
 			deadline = time.Now().Add(patience)

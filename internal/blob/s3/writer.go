@@ -152,7 +152,7 @@ func (w *writer) begin() error {
 // failed may still be on its way out.
 func (w *writer) put(number int, b []byte) (etag string, clean bool, err error) {
 	sum := sha256.Sum256(b)
-	opts := minio.PutObjectPartOptions{Sha256Hex: hex.EncodeToString(sum[:])}
+	opts := minio.PutObjectPartOptions{Sha256Hex: hex.EncodeToString(sum[:]), DisableContentSha256: true}
 	tries := 0
 	err = w.s.try(w.ctx, func() error {
 		tries++
@@ -192,15 +192,18 @@ func (w *writer) Commit() error {
 func (w *writer) publish() error {
 	sum := sha256.Sum256(w.buf)
 	hash := hex.EncodeToString(sum[:])
-	opts := minio.PutObjectOptions{}
-	opts.SetMatchETagExcept("*")
+	opts := onlyIfFree()
 	unclear := false
 	return w.s.try(w.ctx, func() (err error) {
+		var made minio.UploadInfo
 		if w.upload != "" {
-			_, err = w.s.core.CompleteMultipartUpload(w.ctx, w.s.cfg.Bucket, w.s.object(w.key), w.upload, w.sent, opts)
+			made, err = w.s.core.CompleteMultipartUpload(w.ctx, w.s.cfg.Bucket, w.s.object(w.key), w.upload, w.sent, opts)
 		} else {
 			opts.UserMetadata = map[string]string{markName: w.mark}
-			_, err = w.s.core.PutObject(w.ctx, w.s.cfg.Bucket, w.s.object(w.key), bytes.NewReader(w.buf), int64(len(w.buf)), "", hash, opts)
+			made, err = w.s.core.PutObject(w.ctx, w.s.cfg.Bucket, w.s.object(w.key), bytes.NewReader(w.buf), int64(len(w.buf)), "", hash, opts)
+		}
+		if err == nil && made.ETag == "" {
+			err = errWrongAnswer
 		}
 		switch {
 		case err == nil:
@@ -213,6 +216,14 @@ func (w *writer) publish() error {
 		unclear = unclear || !refused(err)
 		return err
 	})
+}
+
+// onlyIfFree are the options of a put that replaces nothing. The hash of what
+// is sent goes along, so the client need not sign it piece by piece.
+func onlyIfFree() minio.PutObjectOptions {
+	opts := minio.PutObjectOptions{DisableContentSha256: true}
+	opts.SetMatchETagExcept("*")
+	return opts
 }
 
 // refused tells whether an error says that nothing was stored, and nothing
