@@ -95,7 +95,7 @@ var Table = slices.Concat(imageTable, metadefTable, identityTable)
 var imageTable = []Entry{
 	// Images. get_image stands before all that names an image: who fails it is
 	// told that there is no such image.
-	{GetImages, "@", []string{"GET /v2/images"}},
+	{GetImages, "@", []string{"GET /v2/images", "GET /kuva/v1/images"}},
 	{GetImage, "rule:sees", []string{"GET /v2/images/{id}", "GET /v2/images/{id}/tasks", "GET /kuva/v1/images/{id}"}},
 	{AddImage, "rule:owner_member", []string{"POST /v2/images", "POST /kuva/v1/images/{id}/copy", "POST /files"}},
 	{ModifyImage, "rule:owner_member", []string{

@@ -57,6 +57,7 @@ func TestRoles(t *testing.T) {
 		"GET /kuva/v1/images/{id}/move":         {"", 200, 200, 200, 200, 404},
 		"DELETE /kuva/v1/images/{id}/move":      {"", 204, 204, 403, 204, 404},
 		"POST /kuva/v1/images/{id}/move/accept": {"", 200, 403, 403, 200, 404},
+		"GET /kuva/v1/images":                   {"", 200, 200, 200, 200, 200},
 		"GET /kuva/v1/moves":                    {"", 200, 200, 200, 200, 403},
 	}
 	w.inspected(w.alice, imageID)

@@ -141,6 +141,7 @@ func (a *API) table() map[string]action {
 
 		"GET /kuva/v1/events": noBody(a.events),
 
+		"GET /kuva/v1/images":               noBody(a.ownImages),
 		"GET /kuva/v1/images/{id}":          noBody(a.image),
 		"GET /kuva/v1/images/{id}/activity": noBody(a.activity),
 		"GET /kuva/v1/images/{id}/views":    noBody(a.views),
