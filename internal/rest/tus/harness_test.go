@@ -41,19 +41,22 @@ var people = tokens{
 	"root":  {UserID: "root", ProjectID: "r", Roles: []string{"admin", "member", "reader"}, Admin: true},
 }
 
-// tokens is an Authenticator that knows its callers by heart.
+// tokens knows its callers by heart.
 type tokens map[string]kuva.Principal
 
-func (t tokens) Check(_ context.Context, token string) (kuva.Principal, error) {
-	p, ok := t[token]
-	if !ok {
+// authenticator takes tokens that were not revoked.
+type authenticator struct{ revoked sync.Map }
+
+func (a *authenticator) Check(_ context.Context, token string) (kuva.Principal, error) {
+	p, ok := people[token]
+	if _, gone := a.revoked.Load(token); gone || !ok {
 		return p, kuva.E(kuva.CodeUnauthenticated, "identity.unauthenticated")
 	}
 	return p, nil
 }
 
-func (t tokens) Revoked(ctx context.Context, token string) error {
-	_, err := t.Check(ctx, token)
+func (a *authenticator) Revoked(ctx context.Context, token string) error {
+	_, err := a.Check(ctx, token)
 	return err
 }
 
@@ -65,7 +68,7 @@ type world struct {
 	depot   *depot.Depot
 	images  *images.Service
 	uploads *upload.Service
-	auth    tokens
+	auth    *authenticator
 
 	mu sync.Mutex
 	at time.Time
@@ -101,7 +104,7 @@ func start(t *testing.T, db *catalog.DB, c change) *world {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	w := &world{t: t, db: db, at: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), auth: maps.Clone(people)}
+	w := &world{t: t, db: db, at: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), auth: &authenticator{}}
 	keys, err := keyfile.Open(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
 		t.Fatal(err)

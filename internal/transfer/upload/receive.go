@@ -55,6 +55,9 @@ func (s *Service) Receive(ctx context.Context, p kuva.Principal, id string, c Ch
 	ctx, w, done := s.attach(context.WithoutCancel(ctx), r.u, c.Interrupt)
 	defer done()
 	if err := r.claim(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = r.why(ctx, err) // taken over at once
+		}
 		return nil, err
 	}
 	if r.token == 0 {
