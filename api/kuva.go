@@ -48,8 +48,9 @@ type Job struct {
 type Progress struct {
 	Done    int64  `json:"done"`
 	Total   *int64 `json:"total"`
-	Unit    string `json:"unit"`    // of both, "bytes" for example
-	Message string `json:"message"` // what it is doing
+	Rate    int64  `json:"rate,omitempty"` // a second, while it runs and is known
+	Unit    string `json:"unit"`           // of all, "bytes" for example
+	Message string `json:"message"`        // what it is doing
 }
 
 // JobFailure is why a job's newest attempt did not succeed.

@@ -40,6 +40,7 @@ type Job struct {
 
 	Done    int64 // of Total, in Unit
 	Total   int64 // 0 while unknown
+	Rate    int64 // of Unit a second, 0 while unknown or not running
 	Unit    string
 	Message string // what it is doing, for people
 
@@ -67,7 +68,7 @@ type New struct {
 const MaxArgs = 64 << 10
 
 const columns = `id, kind, state, args, image, project, request_id, unique_key, attempt, failures, node, cancel,
-	done, total, unit, message, code, sentence, created_at, started_at, finished_at`
+	done, total, unit, message, code, sentence, created_at, started_at, finished_at, rate`
 
 type scanner interface{ Scan(dest ...any) error }
 
@@ -76,7 +77,10 @@ func scan(row scanner) (Job, error) {
 	var args, code string
 	var created, started, finished int64
 	err := row.Scan(&j.ID, &j.Kind, &j.State, &args, &j.Image, &j.Project, &j.RequestID, &j.UniqueKey, &j.Attempt, &j.Failures,
-		&j.Node, &j.Cancel, &j.Done, &j.Total, &j.Unit, &j.Message, &code, &j.Sentence, &created, &started, &finished)
+		&j.Node, &j.Cancel, &j.Done, &j.Total, &j.Unit, &j.Message, &code, &j.Sentence, &created, &started, &finished, &j.Rate)
+	if j.State != Running { // its node may have died
+		j.Rate = 0
+	}
 	j.Args, j.Code = json.RawMessage(args), kuva.Code(code)
 	j.CreatedAt, j.StartedAt, j.FinishedAt = timeOf(created), timeOf(started), timeOf(finished)
 	return j, err

@@ -130,9 +130,9 @@ func (q *Queue) beat(ctx context.Context, runs []*Run, alive bool) error {
 			}
 		}
 		for _, c := range changes {
-			if _, err := tx.Exec(ctx, `UPDATE job SET done = $3, total = $4, unit = $5, message = $6
+			if _, err := tx.Exec(ctx, `UPDATE job SET done = $3, total = $4, unit = $5, message = $6, rate = $7
 				WHERE id = $1 AND attempt = $2 AND state = 'running'`,
-				c.r.ID, c.r.Attempt, c.p.done, c.p.total, c.p.unit, c.p.message); err != nil {
+				c.r.ID, c.r.Attempt, c.p.done, c.p.total, c.p.unit, c.p.message, c.p.rate.tell); err != nil {
 				return err
 			}
 		}

@@ -31,6 +31,7 @@ type Run struct {
 type progress struct {
 	done, total   int64
 	unit, message string
+	rate          rate
 }
 
 // Decode reads the job's arguments.
@@ -48,13 +49,14 @@ func (r *Run) Progress(done, total int64) {
 	defer r.mu.Unlock()
 	r.dirty = r.dirty || r.progress.done != done || r.progress.total != total
 	r.progress.done, r.progress.total = done, total
+	r.progress.rate.take(done, time.Now())
 }
 
 // Say tells people what is being done and in which unit progress counts.
 func (r *Run) Say(message, unit string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.progress.message, r.progress.unit, r.dirty = message, unit, true
+	r.progress.message, r.progress.unit, r.progress.rate, r.dirty = message, unit, rate{}, true
 }
 
 // Fence makes tx fail with ErrLost unless this attempt still owns the job. A
@@ -208,7 +210,7 @@ func (q *Queue) record(ctx context.Context, r *Run, err, cause error) (state Sta
 		}
 		p := r.snapshot()
 		_, uerr := tx.Exec(ctx, `UPDATE job SET state = $2, failures = $3, retry_at = $4, code = $5, sentence = $6, finished_at = $7,
-				node = $8, done = $9, total = $10, unit = $11, message = $12 WHERE id = $1`,
+				node = $8, done = $9, total = $10, unit = $11, message = $12, rate = 0 WHERE id = $1`,
 			r.ID, string(state), failures, retryAt, string(code), sentence, finished, node, p.done, p.total, p.unit, p.message)
 		return uerr
 	})
@@ -235,6 +237,10 @@ func (r *Run) snapshot() progress {
 func (r *Run) news() (progress, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if now, was := time.Now(), r.progress.rate.tell; r.progress.rate.stale(now) {
+		r.progress.rate.take(r.progress.done, now)
+		r.dirty = r.dirty || r.progress.rate.tell != was
+	}
 	changed := r.dirty
 	r.dirty = false
 	return r.progress, changed

@@ -18,6 +18,7 @@ CREATE TABLE job (
     cancel      BOOLEAN NOT NULL,
     done        BIGINT  NOT NULL,
     total       BIGINT  NOT NULL, -- 0 while unknown
+    rate        BIGINT  NOT NULL DEFAULT 0, -- units a second, 0 while unknown
     unit        TEXT    NOT NULL,
     message     TEXT    NOT NULL,
     code        TEXT    NOT NULL, -- of the newest failure, '' if none

@@ -71,7 +71,7 @@ func wireJob(j job.Job) api.Job {
 	out := api.Job{
 		ID: j.ID, Kind: j.Kind, State: string(j.State), Image: text(j.Image), Project: text(j.Project), RequestID: text(j.RequestID),
 		Attempt: j.Attempt, Cancelling: j.Cancel && !j.State.Final(),
-		Progress:  api.Progress{Done: j.Done, Unit: j.Unit, Message: j.Message},
+		Progress:  api.Progress{Done: j.Done, Rate: j.Rate, Unit: j.Unit, Message: j.Message},
 		CreatedAt: j.CreatedAt, StartedAt: moment(j.StartedAt), FinishedAt: moment(j.FinishedAt),
 	}
 	if j.Total > 0 {
