@@ -103,13 +103,22 @@ function slot(inside: string, params: Params): string {
   }
   const n = Number(params[plural[1]!]);
   const forms = new Map([...inside.slice(plural[0].length).matchAll(/(=?\w+)\s*\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}/g)].map((m) => [m[1]!, m[2]!]));
-  const form = forms.get(`=${n}`) ?? forms.get(new Intl.PluralRules(current).select(n)) ?? forms.get('other') ?? '';
+  const form = forms.get(`=${n}`) ?? forms.get(kept('plural', undefined, () => new Intl.PluralRules(current)).select(n)) ?? forms.get('other') ?? '';
   return fill(form.replaceAll('#', number(n)), params);
+}
+
+// Formatters are costly to make, and tables need thousands of numbers.
+const made = new Map<string, unknown>();
+function kept<T>(kind: string, options: object | undefined, make: () => T): T {
+  const key = kind + current + (options ? JSON.stringify(options) : '');
+  let found = made.get(key) as T | undefined;
+  if (!found) made.set(key, (found = make()));
+  return found;
 }
 
 /** A number as people of the language write it. */
 export function number(n: number, options?: Intl.NumberFormatOptions): string {
-  return new Intl.NumberFormat(current, options).format(n);
+  return kept('number', options, () => new Intl.NumberFormat(current, options)).format(n);
 }
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
@@ -131,13 +140,17 @@ export function percent(share: number): string {
 /** Day and minute of a time of the API. */
 export function time(at: string | number | Date | null | undefined): string {
   if (!at) return '–';
-  return new Intl.DateTimeFormat(current, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(at));
+  return dates({ dateStyle: 'medium', timeStyle: 'short' }).format(new Date(at));
 }
 
 /** The day of a time of the API. */
 export function day(at: string | number | Date | null | undefined): string {
   if (!at) return '–';
-  return new Intl.DateTimeFormat(current, { dateStyle: 'medium' }).format(new Date(at));
+  return dates({ dateStyle: 'medium' }).format(new Date(at));
+}
+
+function dates(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  return kept('date', options, () => new Intl.DateTimeFormat(current, options));
 }
 
 const spans: [Intl.RelativeTimeFormatUnit, number][] = [
@@ -149,7 +162,8 @@ export function ago(at: string | number | Date | null | undefined, now = Date.no
   if (!at) return '–';
   const seconds = (new Date(at).getTime() - now) / 1000;
   const [unit, length] = spans.find(([, length]) => Math.abs(seconds) >= length) ?? spans[spans.length - 1]!;
-  return new Intl.RelativeTimeFormat(current, { numeric: 'auto' }).format(Math.trunc(seconds / length), unit);
+  const format = kept('ago', undefined, () => new Intl.RelativeTimeFormat(current, { numeric: 'auto' }));
+  return format.format(Math.trunc(seconds / length), unit);
 }
 
 /** A length of time in seconds: "2 min 5 s". */
@@ -163,5 +177,5 @@ export function duration(seconds: number): string {
 
 /** Orders names as people of the language do; 2 comes before 10. */
 export function collate(a: string, b: string): number {
-  return new Intl.Collator(current, { numeric: true, sensitivity: 'base' }).compare(a, b);
+  return kept('order', undefined, () => new Intl.Collator(current, { numeric: true, sensitivity: 'base' })).compare(a, b);
 }

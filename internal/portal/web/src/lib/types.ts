@@ -83,3 +83,23 @@ export interface ImageDetails {
     cost: { stored: number; unique: number; unique_error: number } | null;
   } | null;
 }
+
+/** What the Image API does not tell of the project's own images. */
+export interface OwnImage {
+  id: string;
+  origin: ImageDetails['origin'];
+  reads: number;
+  read_at: string | null;
+}
+
+/** An image that another project offers to this one. */
+export interface MoveOffer {
+  image: string;
+  name: string;
+  from: string;
+  to: string;
+  size: number | null;
+  disk_format: string | null;
+  container_format: string | null;
+  created_at: string;
+}
