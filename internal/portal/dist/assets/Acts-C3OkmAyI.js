@@ -1,0 +1,1 @@
+export{t as default}from"./Acts-Btha8Ldz.js";

@@ -1,0 +1,1 @@
+import"./i18n.svelte-AHJCpl5c.js";import{t as e}from"./List-BKXdq9QC.js";function t(t){e(t,{tab:`community`})}export{t as default};

@@ -1,1 +1,0 @@
-import"./i18n.svelte-Bk8wpvT1.js";import{t as e}from"./List-D3nRbRkO.js";function t(t){e(t,{tab:`private`})}export{t as default};
