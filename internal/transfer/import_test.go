@@ -476,3 +476,37 @@ func many(n int) map[string][]byte {
 	}
 	return out
 }
+
+// TestFetchProgress: the job tells how far it is and how quickly it gets on.
+func TestFetchProgress(t *testing.T) {
+	content := noise(12<<20, 1)
+	w := start(t, catalogtest.SQLite(t), http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		serve(&slow{ResponseWriter: rw, every: 10 * time.Millisecond}, r, `"1"`, content)
+	}))
+	id := w.fetch(images.URLImport{})
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		jobs, err := w.Jobs(t.Context(), alice, images.JobQuery{Image: id})
+		if err != nil || len(jobs) == 0 || jobs[0].State.Final() || time.Now().After(end) {
+			t.Fatalf("never a rate: %+v, %v", jobs, err)
+		}
+		if j := jobs[0]; j.Rate > 0 {
+			if j.Unit != "bytes" || j.Total != int64(len(content)) || j.Done <= 0 || j.Rate > 100<<20 {
+				t.Errorf("%d of %d %s, %d a second", j.Done, j.Total, j.Unit, j.Rate)
+			}
+			break
+		}
+	}
+	w.brought(id, content)
+}
+
+// slow writes a piece now and then.
+type slow struct {
+	http.ResponseWriter
+
+	every time.Duration
+}
+
+func (s *slow) Write(p []byte) (int, error) {
+	time.Sleep(s.every)
+	return s.ResponseWriter.Write(p)
+}
