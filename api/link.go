@@ -39,7 +39,7 @@ type AccessLink struct {
 // AccessLinks is a page of links, newest first.
 type AccessLinks struct {
 	Links []AccessLink `json:"links"`
-	Next  *string     `json:"next"` // path of the next page
+	Next  *string      `json:"next"` // path of the next page
 }
 
 // LinkUpload is the answer to an upload by a link.

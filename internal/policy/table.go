@@ -97,7 +97,7 @@ var imageTable = []Entry{
 	// told that there is no such image.
 	{GetImages, "@", []string{"GET /v2/images", "GET /kuva/v1/images"}},
 	{GetImage, "rule:sees", []string{"GET /v2/images/{id}", "GET /v2/images/{id}/tasks", "GET /kuva/v1/images/{id}"}},
-	{AddImage, "rule:owner_member", []string{"POST /v2/images", "POST /kuva/v1/images/{id}/copy", "POST /files"}},
+	{AddImage, "rule:owner_member", []string{"POST /kuva/v1/catalogue/{name}/import", "POST /v2/images", "POST /kuva/v1/images/{id}/copy", "POST /files"}},
 	{ModifyImage, "rule:owner_member", []string{
 		"PATCH /v2/images/{id}", "PUT /v2/images/{id}/tags/{tag}", "DELETE /v2/images/{id}/tags/{tag}",
 		"PUT /v2/images/{id}/stage", "POST /v2/images/{id}/import", "POST /kuva/v1/images/{id}/import",
@@ -188,4 +188,5 @@ var AnyToken = []string{
 	"GET /v2/schemas/metadefs/object", "GET /v2/schemas/metadefs/objects",
 	"GET /v2/schemas/metadefs/tag", "GET /v2/schemas/metadefs/tags",
 	"GET /v2/schemas/task", "GET /v2/schemas/tasks", "GET /v2/info/import", "GET /v2/info/stores", "GET /v2/info/stores/detail",
+	"GET /kuva/v1/catalogue", "GET /kuva/v1/catalogue/{name}",
 }

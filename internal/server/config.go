@@ -60,6 +60,9 @@ type Config struct {
 	// Buckets are the operator's S3 buckets that users may import from and
 	// export to, by name.
 	Buckets map[string]BucketConfig `yaml:"buckets"`
+	// Catalogue is a file that lists images to be imported by name; a relative
+	// path begins at the data folder.
+	Catalogue string `yaml:"catalogue"`
 	// Links are addresses that are good without a token.
 	Links LinksConfig `yaml:"links"`
 	// Uploads says what holds for content that comes in parts.

@@ -50,6 +50,9 @@ func (s *Server) decide(ctx context.Context, node string, opt Options) (err erro
 		DB: s.db, Depot: s.depot, Log: s.log, Now: opt.Now, HashAlgo: s.cfg.HashAlgo, DefaultQuota: s.cfg.Quota.quota(),
 	})
 	s.links = s.makeLinks(opt)
+	if err := s.openCatalogue(); err != nil {
+		return err
+	}
 	s.uploads = s.receive(opt)
 	s.exports = s.makeExports(imports.Web, opt)
 	if err := s.defineMetadata(ctx, opt); err != nil {

@@ -28,6 +28,7 @@ import (
 	"kuva/internal/rest"
 	"kuva/internal/rest/kuvav1"
 	"kuva/internal/transfer/bucket"
+	"kuva/internal/transfer/catalogue"
 	"kuva/internal/transfer/export"
 	"kuva/internal/transfer/link"
 	"kuva/internal/transfer/upload"
@@ -62,6 +63,7 @@ type Server struct {
 	auth     rest.Authenticator
 	images   *images.Service
 	links    *link.Service
+	shelf    *catalogue.Catalogue
 	uploads  *upload.Service
 	buckets  *bucket.Set
 	exports  *export.Service

@@ -80,6 +80,8 @@ func TestWire(t *testing.T) {
 		api.MoveOffer{},
 		api.MoveOffers{},
 		api.MoveImage{},
+		api.Catalogue{},
+		api.CatalogueEntry{},
 		api.AccessLink{},
 		api.AccessLinks{},
 		api.LinkUpload{},

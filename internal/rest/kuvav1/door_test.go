@@ -45,6 +45,10 @@ func TestRoles(t *testing.T) {
 		"GET /kuva/v1/depot":                {"", 200, 403, 403, 403, 403},
 		"POST /kuva/v1/depot/collect":       {`{"dry_run":true}`, 200, 403, 403, 403, 403},
 
+		"GET /kuva/v1/catalogue":                {"", 200, 200, 200, 200, 200},
+		"GET /kuva/v1/catalogue/{name}":         {"", 200, 200, 200, 200, 200},
+		"POST /kuva/v1/catalogue/{name}/import": {"", 202, 202, 403, 202, 403},
+
 		// Links to the image, each made by its owner.
 		"POST /kuva/v1/links":        {`{"image":"` + imageID + `","read":true}`, 201, 201, 403, 404, 403},
 		"GET /kuva/v1/links":         {"", 200, 200, 200, 200, 403},
@@ -79,6 +83,7 @@ func TestRoles(t *testing.T) {
 			if strings.Contains(path, "/jobs/") {
 				at = strings.Replace(path, "{id}", w.enqueue(kindHold, w.alice.project), 1)
 			}
+			at = strings.Replace(at, "{name}", "small", 1)
 			if strings.Contains(path, "/links/") {
 				at = strings.Replace(path, "{id}", w.link(w.alice, imageID).ID, 1)
 			}

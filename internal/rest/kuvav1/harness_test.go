@@ -32,6 +32,7 @@ import (
 	"kuva/internal/images"
 	"kuva/internal/job"
 	"kuva/internal/rest"
+	"kuva/internal/transfer/catalogue"
 	"kuva/internal/transfer/link"
 )
 
@@ -71,6 +72,8 @@ type world struct {
 	images   *images.Service
 	queue    *job.Queue
 	links    *link.Service
+
+	catalogue string // its file
 
 	admin *user // administrator
 	alice *user // member of blue
@@ -135,6 +138,13 @@ func startOn(t *testing.T, db *catalog.DB, now func() time.Time, change ...func(
 	}
 	w.links = link.New(link.Config{DB: db, Images: w.images, Again: w.identity.Again, Now: now})
 	cfg := Config{Images: w.images, Links: w.links, Jobs: w.queue, Auth: w.identity, Look: 50 * time.Millisecond, Door: rest.Door{Log: log, PublicURL: "http://kuva.test"}}
+	w.catalogue = filepath.Join(t.TempDir(), "catalogue.yaml")
+	if err := os.WriteFile(w.catalogue, []byte(entries1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Catalogue, err = catalogue.Open(w.catalogue, w.images, log); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range change {
 		c(&cfg)
 	}

@@ -23,6 +23,7 @@ import (
 	"kuva/internal/images"
 	"kuva/internal/job"
 	"kuva/internal/rest"
+	"kuva/internal/transfer/catalogue"
 	"kuva/internal/transfer/export"
 	"kuva/internal/transfer/link"
 )
@@ -34,6 +35,8 @@ const Prefix = "/kuva/v1"
 type Config struct {
 	Images *images.Service
 	Links  *link.Service
+	// Catalogue is what may be imported by its name; nil is nothing.
+	Catalogue *catalogue.Catalogue
 	// Exports are needed where there are any.
 	Exports *export.Service
 	// Jobs must be started where events are to come.
@@ -163,6 +166,10 @@ func (a *API) table() map[string]action {
 		"DELETE /kuva/v1/exports/{id}":        noBody(a.cancelExport),
 		"GET /kuva/v1/buckets":                noBody(a.buckets),
 		"GET /kuva/v1/buckets/{name}/objects": noBody(a.objects),
+
+		"GET /kuva/v1/catalogue":                noBody(a.catalogue),
+		"GET /kuva/v1/catalogue/{name}":         noBody(a.catalogueEntry),
+		"POST /kuva/v1/catalogue/{name}/import": a.importEntry,
 
 		"POST /kuva/v1/links":        a.makeLink,
 		"GET /kuva/v1/links":         noBody(a.links),
