@@ -30,10 +30,12 @@ type site struct {
 
 func startSite(t *testing.T, data string) *site {
 	t.Helper()
-	x := &site{
-		t: t, cfg: Config{Data: data, Listen: "127.0.0.1:0"},
-		who: kuva.Principal{UserID: "u", ProjectID: "p", Admin: true, Roles: []string{"admin"}},
-	}
+	return startSiteAs(t, Config{Data: data, Listen: "127.0.0.1:0"})
+}
+
+func startSiteAs(t *testing.T, cfg Config) *site {
+	t.Helper()
+	x := &site{t: t, cfg: cfg, who: kuva.Principal{UserID: "u", ProjectID: "p", Admin: true, Roles: []string{"admin"}}}
 	s, err := Open(t.Context(), x.cfg, Options{AdminPassword: "correct horse"})
 	if err != nil {
 		t.Fatal(err)
