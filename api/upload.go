@@ -44,8 +44,8 @@ type Asked struct {
 	// Durable says that the part is there, and nothing of it is to be sent.
 	Durable bool `json:"durable"`
 	// Lacking has a bit for each chunk of the ask, in order, the lowest bit of
-	// a byte first: 1 is a chunk to be sent. Nil where Durable.
-	Lacking []byte `json:"lacking,omitempty"`
+	// a byte first: 1 is a chunk to be sent. Null where Durable.
+	Lacking []byte `json:"lacking"`
 }
 
 // UploadPart is a stretch of an upload that is durable.

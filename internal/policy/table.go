@@ -97,19 +97,22 @@ var imageTable = []Entry{
 	// told that there is no such image.
 	{GetImages, "@", []string{"GET /v2/images", "GET /kuva/v1/images"}},
 	{GetImage, "rule:sees", []string{"GET /v2/images/{id}", "GET /v2/images/{id}/tasks", "GET /kuva/v1/images/{id}"}},
-	{AddImage, "rule:owner_member", []string{"POST /kuva/v1/catalogue/{name}/import", "POST /v2/images", "POST /kuva/v1/images/{id}/copy", "POST /files"}},
+	{AddImage, "rule:owner_member", []string{"POST /kuva/v1/catalogue/{name}/import", "POST /v2/images", "POST /kuva/v1/images/{id}/copy", "POST /files", "POST /kuva/v1/uploads"}},
 	{ModifyImage, "rule:owner_member", []string{
 		"PATCH /v2/images/{id}", "PUT /v2/images/{id}/tags/{tag}", "DELETE /v2/images/{id}/tags/{tag}",
 		"PUT /v2/images/{id}/stage", "POST /v2/images/{id}/import", "POST /kuva/v1/images/{id}/import",
 	}},
 	{DeleteImage, "rule:owner_member", []string{"DELETE /v2/images/{id}"}},
-	{PublicizeImage, "rule:context_is_admin", []string{"POST /v2/images", "PATCH /v2/images/{id}", "PUT /v2/images/{id}/file", "POST /files"}},
-	{CommunitizeImage, "rule:owner_member", []string{"POST /v2/images", "PATCH /v2/images/{id}", "POST /files"}},
+	{PublicizeImage, "rule:context_is_admin", []string{"POST /v2/images", "PATCH /v2/images/{id}", "PUT /v2/images/{id}/file", "POST /files", "POST /kuva/v1/uploads"}},
+	{CommunitizeImage, "rule:owner_member", []string{"POST /v2/images", "PATCH /v2/images/{id}", "POST /files", "POST /kuva/v1/uploads"}},
 	{ChangeOwner, "rule:context_is_admin", []string{"POST /v2/images", "PATCH /v2/images/{id}"}},
 	{LiftRestriction, "rule:context_is_admin", []string{"PATCH /v2/images/{id}"}},
 
 	// Content.
-	{UploadImage, "rule:owner_member", []string{"PUT /v2/images/{id}/file", "POST /files", "PATCH /files/{id}"}},
+	{UploadImage, "rule:owner_member", []string{
+		"POST /kuva/v1/uploads", "POST /kuva/v1/uploads/{id}/parts/{n}/ask", "PUT /kuva/v1/uploads/{id}/parts/{n}", "POST /kuva/v1/uploads/{id}/finish",
+		"PUT /v2/images/{id}/file", "POST /files", "PATCH /files/{id}",
+	}},
 	{DownloadImage, "rule:sees", []string{"GET /v2/images/{id}/file", "GET /kuva/v1/images/{id}/file", "GET /kuva/v1/images/{id}/views", "POST /kuva/v1/images/{id}/copy"}},
 	{DownloadDeactivated, "rule:context_is_admin", []string{"GET /v2/images/{id}/file", "GET /kuva/v1/images/{id}/file", "GET /kuva/v1/images/{id}/views"}},
 	{Deactivate, "rule:owner_member", []string{"POST /v2/images/{id}/actions/deactivate"}},
@@ -141,7 +144,7 @@ var imageTable = []Entry{
 	{ListLinks, "rule:owner", []string{"GET /kuva/v1/links", "GET /kuva/v1/links/{id}"}},
 	{RevokeLink, "rule:owner_member", []string{"DELETE /kuva/v1/links/{id}"}},
 	{ListUploads, "rule:owner", []string{"GET /kuva/v1/uploads"}},
-	{GetUpload, "rule:owner", []string{"GET /kuva/v1/uploads/{id}", "HEAD /files/{id}"}},
+	{GetUpload, "rule:owner", []string{"GET /kuva/v1/uploads/{id}", "GET /kuva/v1/uploads/{id}/parts", "HEAD /files/{id}"}},
 	{EndUpload, "rule:owner_member", []string{"DELETE /kuva/v1/uploads/{id}", "DELETE /files/{id}"}},
 	{ListJobs, "rule:owner", []string{"GET /kuva/v1/jobs"}},
 	{GetJob, "rule:owner", []string{"GET /kuva/v1/jobs/{id}"}},

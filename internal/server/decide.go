@@ -54,6 +54,7 @@ func (s *Server) decide(ctx context.Context, node string, opt Options) (err erro
 		return err
 	}
 	s.uploads = s.receive(opt)
+	s.asks = s.askFirst(opt)
 	s.exports = s.makeExports(imports.Web, opt)
 	if err := s.defineMetadata(ctx, opt); err != nil {
 		return err

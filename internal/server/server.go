@@ -27,6 +27,7 @@ import (
 	"kuva/internal/policy"
 	"kuva/internal/rest"
 	"kuva/internal/rest/kuvav1"
+	"kuva/internal/transfer/ask"
 	"kuva/internal/transfer/bucket"
 	"kuva/internal/transfer/catalogue"
 	"kuva/internal/transfer/export"
@@ -65,6 +66,7 @@ type Server struct {
 	links    *link.Service
 	shelf    *catalogue.Catalogue
 	uploads  *upload.Service
+	asks     *ask.Service
 	buckets  *bucket.Set
 	exports  *export.Service
 	metadef  *metadef.Service

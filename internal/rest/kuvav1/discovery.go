@@ -33,7 +33,7 @@ func (a *API) version(w http.ResponseWriter, r *http.Request) error {
 	}
 	self := rest.PublicURL(a.door.PublicURL, r) + Prefix
 	v := api.Version{ID: "v1", Status: "CURRENT", Service: "kuva", Links: []api.Link{{Rel: "self", Href: self}}}
-	for _, name := range []string{"jobs", "events", "usage", "quota"} {
+	for _, name := range []string{"jobs", "events", "usage", "quota", "uploads"} {
 		v.Links = append(v.Links, api.Link{Rel: name, Href: self + "/" + name})
 	}
 	v.Links = append(v.Links,

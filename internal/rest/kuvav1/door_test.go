@@ -55,6 +55,16 @@ func TestRoles(t *testing.T) {
 		"GET /kuva/v1/links/{id}":    {"", 200, 200, 200, 404, 404},
 		"DELETE /kuva/v1/links/{id}": {"", 204, 204, 403, 404, 404},
 
+		// Uploads that ask first; the part is a hole, and so nothing lacks.
+		"GET /kuva/v1/uploads":                     {"", 200, 200, 200, 200, 403},
+		"POST /kuva/v1/uploads":                    {`{"size":5,"metadata":{"name":"disk"}}`, 201, 201, 403, 201, 403},
+		"GET /kuva/v1/uploads/{id}":                {"", 200, 200, 200, 404, 404},
+		"DELETE /kuva/v1/uploads/{id}":             {"", 204, 204, 403, 404, 404},
+		"GET /kuva/v1/uploads/{id}/parts":          {"", 200, 200, 200, 404, 404},
+		"POST /kuva/v1/uploads/{id}/parts/{n}/ask": {"kuvaask1\x00\x05\x0b", 200, 200, 403, 404, 404},
+		"PUT /kuva/v1/uploads/{id}/parts/{n}":      {"", 409, 409, 403, 404, 404},
+		"POST /kuva/v1/uploads/{id}/finish":        {`{"digest":"` + strings.Repeat("0", 64) + `"}`, 409, 409, 403, 404, 404},
+
 		// The image is offered to the foreign project.
 		"POST /kuva/v1/images/{id}/copy":        {"", 202, 201, 403, 404, 404},
 		"POST /kuva/v1/images/{id}/move":        {`{"project":"other"}`, 201, 201, 403, 404, 404},
@@ -87,6 +97,11 @@ func TestRoles(t *testing.T) {
 			if strings.Contains(path, "/links/") {
 				at = strings.Replace(path, "{id}", w.link(w.alice, imageID).ID, 1)
 			}
+			var headers []string
+			if strings.Contains(path, "/uploads/") {
+				at = strings.NewReplacer("{id}", w.begin(w.alice).ID, "{n}", "0").Replace(path)
+				headers = map[string][]string{"POST": {"Content-Type", api.AskMedia}, "PUT": {"Content-Type", api.ChunksMedia}}[method]
+			}
 			if strings.Contains(path, "{id}/move") {
 				offered := w.image(w.alice, "content to give away")
 				if _, err := w.images.OfferMove(t.Context(), w.principal(w.alice), offered, w.bob.project); err != nil {
@@ -104,7 +119,7 @@ func TestRoles(t *testing.T) {
 				_ = res.Body.Close()
 				got = res.StatusCode
 			} else {
-				got = w.do(c.u, method, at, r.body).status
+				got = w.do(c.u, method, at, r.body, headers...).status
 			}
 			if got != c.want {
 				t.Errorf("%s %s as %v: got %d, want %d", method, path, c.u, got, c.want)

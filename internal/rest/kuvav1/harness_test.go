@@ -32,8 +32,10 @@ import (
 	"kuva/internal/images"
 	"kuva/internal/job"
 	"kuva/internal/rest"
+	"kuva/internal/transfer/ask"
 	"kuva/internal/transfer/catalogue"
 	"kuva/internal/transfer/link"
+	"kuva/internal/transfer/upload"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -72,6 +74,8 @@ type world struct {
 	images   *images.Service
 	queue    *job.Queue
 	links    *link.Service
+	uploads  *upload.Service
+	asks     *ask.Service
 
 	catalogue string // its file
 
@@ -103,6 +107,8 @@ func startOn(t *testing.T, db *catalog.DB, now func() time.Time, change ...func(
 	t.Cleanup(func() { _ = d.Close() })
 	w := &world{t: t, db: db}
 	w.images = images.New(images.Config{DB: db, Depot: d, Log: log, Now: now, Import: images.ImportConfig{Web: web{}}})
+	w.uploads = upload.New(upload.Config{DB: db, Images: w.images, Log: log, Now: now})
+	w.asks = ask.New(ask.Config{DB: db, Depot: d, Images: w.images, Uploads: w.uploads, Log: log, Now: now})
 	handlers := append(
 		w.images.Handlers(),
 		job.Handler{Kind: kindHold, Run: func(ctx context.Context, run *job.Run) error {
@@ -137,7 +143,7 @@ func startOn(t *testing.T, db *catalog.DB, now func() time.Time, change ...func(
 		t.Fatal(err)
 	}
 	w.links = link.New(link.Config{DB: db, Images: w.images, Again: w.identity.Again, Now: now})
-	cfg := Config{Images: w.images, Links: w.links, Jobs: w.queue, Auth: w.identity, Look: 50 * time.Millisecond, Door: rest.Door{Log: log, PublicURL: "http://kuva.test"}}
+	cfg := Config{Images: w.images, Links: w.links, Uploads: w.uploads, Asks: w.asks, Jobs: w.queue, Auth: w.identity, Look: 50 * time.Millisecond, Door: rest.Door{Log: log, PublicURL: "http://kuva.test"}}
 	w.catalogue = filepath.Join(t.TempDir(), "catalogue.yaml")
 	if err := os.WriteFile(w.catalogue, []byte(entries1), 0o600); err != nil {
 		t.Fatal(err)

@@ -23,9 +23,11 @@ import (
 	"kuva/internal/images"
 	"kuva/internal/job"
 	"kuva/internal/rest"
+	"kuva/internal/transfer/ask"
 	"kuva/internal/transfer/catalogue"
 	"kuva/internal/transfer/export"
 	"kuva/internal/transfer/link"
+	"kuva/internal/transfer/upload"
 )
 
 // Prefix is where the door is mounted, without taking the prefix away.
@@ -35,6 +37,9 @@ const Prefix = "/kuva/v1"
 type Config struct {
 	Images *images.Service
 	Links  *link.Service
+	// Uploads are content on its way, Asks those of them that ask first.
+	Uploads *upload.Service
+	Asks    *ask.Service
 	// Catalogue is what may be imported by its name; nil is nothing.
 	Catalogue *catalogue.Catalogue
 	// Exports are needed where there are any.
@@ -175,6 +180,15 @@ func (a *API) table() map[string]action {
 		"GET /kuva/v1/links":         noBody(a.links),
 		"GET /kuva/v1/links/{id}":    noBody(a.link),
 		"DELETE /kuva/v1/links/{id}": noBody(a.revokeLink),
+
+		"GET /kuva/v1/uploads":                     noBody(a.uploads),
+		"POST /kuva/v1/uploads":                    a.beginUpload,
+		"GET /kuva/v1/uploads/{id}":                noBody(a.upload),
+		"DELETE /kuva/v1/uploads/{id}":             noBody(a.endUpload),
+		"GET /kuva/v1/uploads/{id}/parts":          noBody(a.parts),
+		"POST /kuva/v1/uploads/{id}/parts/{n}/ask": a.askPart,
+		"PUT /kuva/v1/uploads/{id}/parts/{n}":      a.putPart,
+		"POST /kuva/v1/uploads/{id}/finish":        a.finishUpload,
 
 		"GET /kuva/v1/usage": noBody(a.usage),
 		"GET /kuva/v1/quota": noBody(a.quota),
