@@ -106,9 +106,7 @@ type wish struct {
 // CodeForbidden for one whose bytes the caller may not take elsewhere.
 func (s *Service) Replicate(ctx context.Context, p kuva.Principal, image, peer string) (j job.Job, err error) {
 	to, ok := s.cfg.Peers[peer]
-	if !ok || !to.of(p.ProjectID) {
-		return j, kuva.E(kuva.CodeInvalid, "region.unknown", "list", strings.Join(s.Peers(p), ", "))
-	}
+	known := ok && to.of(p.ProjectID)
 	holder := Kind + " asked"
 	err = s.cfg.DB.Update(ctx, func(tx *catalog.Tx) error {
 		img, err := s.cfg.Images.Hold(ctx, tx, p, image, holder)
@@ -117,6 +115,9 @@ func (s *Service) Replicate(ctx context.Context, p kuva.Principal, image, peer s
 		}
 		if err := s.cfg.Images.Release(ctx, tx, img.Object, holder); err != nil { // it was only asked whether
 			return err
+		}
+		if !known {
+			return kuva.E(kuva.CodeInvalid, "region.unknown", "list", strings.Join(s.Peers(p), ", "))
 		}
 		id, err := s.jobs.Enqueue(ctx, tx, job.New{
 			Kind: Kind, Args: wish{peer, p}, Image: img.ID, Project: p.ProjectID, RequestID: p.RequestID, UniqueKey: img.ID + " " + peer,

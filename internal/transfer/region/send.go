@@ -171,4 +171,3 @@ func (s *Service) failed(ctx context.Context, peer string, err error) error {
 	s.cfg.Log.Warn("send to a peer", "peer", peer, "error", err)
 	return job.Retry(kuva.E(kuva.CodeUnavailable, "region.unreachable", "peer", peer).Because(err))
 }
-
