@@ -15,6 +15,7 @@ package tus
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -141,19 +142,22 @@ func (h *handler) versioned(next action) http.Handler {
 		if r.Method == http.MethodPatch || r.Method == http.MethodPost {
 			rest.HangUp(w, r) // what still comes is not worth waiting for
 		}
-		if e := asDigest(err); e != nil {
-			h.door.FailStatus(w, r, statusChecksum, e)
+		var e *kuva.Error
+		status := 0
+		switch kuva.CodeOf(err) {
+		case kuva.CodeDigest:
+			status = statusChecksum
+		case kuva.CodeCancelled:
+			// A sender that stood still and lives after all: clients ask how far
+			// they are and go on after this one, and give up after others.
+			status = http.StatusConflict
+		}
+		if status != 0 && errors.As(err, &e) {
+			h.door.FailStatus(w, r, status, e)
 			return
 		}
 		h.door.Fail(w, r, err)
 	})
-}
-
-func asDigest(err error) *kuva.Error {
-	if e, ok := err.(*kuva.Error); ok && e.Code == kuva.CodeDigest { //nolint:errorlint // the outermost decides
-		return e
-	}
-	return nil
 }
 
 func who(r *http.Request) (context.Context, kuva.Principal) {
