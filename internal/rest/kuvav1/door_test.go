@@ -135,7 +135,7 @@ func TestForeign(t *testing.T) {
 	imageID := w.image(w.alice, "content of blue")
 	shared := w.image(w.admin, "", func(n *images.NewImage) { n.Visibility = kuva.VisibilityPrivate })
 	jobID, ofService := w.enqueue(kindHold, w.alice.project), w.enqueue(kindHold, "")
-	linkID := w.link(w.alice, imageID).ID
+	linkID, uploadID := w.link(w.alice, imageID).ID, w.begin(w.alice).ID
 	random := uuid.NewString()
 	face := func(method, path, body, id string) string {
 		a := w.do(w.bob, method, strings.Replace(path, "ID", id, 1), strings.Replace(body, "ID", id, 1), "X-Openstack-Request-Id", "req-same")
@@ -162,6 +162,10 @@ func TestForeign(t *testing.T) {
 		{"POST", "/kuva/v1/images/ID/move/accept", "", imageID},
 		{"POST", "/kuva/v1/links", `{"image":"ID","read":true}`, imageID},
 		{"GET", "/kuva/v1/links?image=ID", "", imageID},
+		{"GET", "/kuva/v1/uploads/ID", "", uploadID},
+		{"DELETE", "/kuva/v1/uploads/ID", "", uploadID},
+		{"GET", "/kuva/v1/uploads?marker=ID", "", uploadID},
+		{"GET", "/kuva/v1/uploads?project=ID", "", w.alice.project},
 		{"GET", "/kuva/v1/links/ID", "", linkID},
 		{"DELETE", "/kuva/v1/links/ID", "", linkID},
 		{"GET", "/kuva/v1/links?project=ID", "", w.alice.project},

@@ -89,7 +89,7 @@ func (f *follower) next() sse {
 			f.w.t.Fatal("the stream ended without a word")
 		}
 		doc, _ := described()
-		schema := map[string]string{"begin": "StreamBegin", "job": "Job", "image": "ImageEvent", "reset": "StreamNote", "end": "StreamNote"}[e.kind]
+		schema := map[string]string{"begin": "StreamBegin", "job": "Job", "image": "ImageEvent", "upload": "Upload", "reset": "StreamNote", "end": "StreamNote"}[e.kind]
 		f.w.schema(doc, schema, []byte(e.data))
 		if (e.id == "") != (e.kind == "end") {
 			f.w.t.Errorf("%s with the id %q", e.kind, e.id)

@@ -13,8 +13,10 @@ import (
 
 	"kuva"
 	"kuva/api"
+	"kuva/internal/catalog"
 	"kuva/internal/images"
 	"kuva/internal/job"
+	"kuva/internal/transfer/upload"
 )
 
 // The kinds of events that tell of a change. See openapi.yaml for all.
@@ -22,6 +24,8 @@ const (
 	eventJob   = "job"
 	eventImage = "image"
 	eventReset = "reset"
+	// eventUpload tells how far an upload is.
+	eventUpload = "upload"
 )
 
 const (
@@ -46,16 +50,18 @@ type event struct {
 	data    []byte // JSON; nil for a reset, which each client gets in its language
 }
 
-// hub follows jobs and images while there are clients, and a while longer, and
+// hub follows jobs, images and uploads while there are clients, and a while longer, and
 // hands each change to the clients that it is for. A client that does not keep
 // up is dropped; nobody waits for it.
 //
 //	job.Queue.Subscribe ──┐
 //	                      ├─► publish ─► ring (keepEvents)
-//	images.Watch ─────────┘         └──► client queues (queueSize)
+//	images.Watch ─────────┤         └──► client queues (queueSize)
+//	upload.Service.Watch ─┘
 type hub struct {
 	ctx        context.Context //nolint:containedctx // ends with the door
 	images     *images.Service
+	uploads    *upload.Service // may be nil
 	queue      *job.Queue
 	perProject int
 	look       time.Duration
@@ -82,7 +88,7 @@ type client struct {
 
 func newHub(ctx context.Context, cfg Config) *hub {
 	return &hub{
-		ctx: ctx, images: cfg.Images, queue: cfg.Jobs, perProject: cfg.Streams, look: cfg.Look, linger: cfg.Linger,
+		ctx: ctx, images: cfg.Images, uploads: cfg.Uploads, queue: cfg.Jobs, perProject: cfg.Streams, look: cfg.Look, linger: cfg.Linger,
 		clients: map[*client]struct{}{}, streams: map[string]int{},
 	}
 }
@@ -224,6 +230,10 @@ func (h *hub) pump() {
 	followed.Add(2)
 	go h.followJobs(ctx, followed.Done)
 	go h.images.Watch(ctx, h.look, followed.Done, func(img kuva.Image) { h.publish(eventImage, img.Owner, wireImage(img)) })
+	if h.uploads != nil {
+		followed.Add(1)
+		go h.uploads.Watch(ctx, h.look, followed.Done, func(u *catalog.Upload) { h.publish(eventUpload, u.Project, wireUpload(u)) })
+	}
 	ready := h.ready
 	go func() {
 		followed.Wait()
