@@ -24,6 +24,10 @@ const (
 // HeaderRequestID names the header with the id of a call, in both directions.
 const HeaderRequestID = "X-Openstack-Request-Id"
 
+// headerCode says which of kuva's codes an error is, in the APIs too whose
+// bodies have no room for it.
+const headerCode = "X-Kuva-Code"
+
 // Door is the frame around one API. Its fields are set once, before the first
 // call; its methods may be used by many goroutines.
 type Door struct {
@@ -165,6 +169,7 @@ func (d *Door) FailStatus(w http.ResponseWriter, r *http.Request, status int, e 
 	call := CallOf(r.Context())
 	call.err = e
 	h := w.Header()
+	h.Set(headerCode, string(e.Code))
 	if status == http.StatusUnauthorized && h.Get(headerLogIn) == "" {
 		h.Set(headerLogIn, `Keystone uri="`+PublicURL(d.PublicURL, r)+`/identity"`)
 	}

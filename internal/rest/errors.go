@@ -17,6 +17,14 @@ import (
 // APIs share are set by then.
 type ErrorWriter func(w http.ResponseWriter, r *http.Request, status int, e *kuva.Error)
 
+// in gives the sentence of an error in the caller's language, and says which
+// that is. Clients of OpenStack name none and get English.
+func in(w http.ResponseWriter, r *http.Request, e *kuva.Error) string {
+	lang := LanguageOf(r)
+	w.Header().Set("Content-Language", string(lang))
+	return e.Text.In(lang)
+}
+
 // KeystoneErrors writes {"error":{"code","message","title"}}, as the Identity
 // API v3 does.
 func KeystoneErrors(w http.ResponseWriter, r *http.Request, status int, e *kuva.Error) {
@@ -28,7 +36,7 @@ func KeystoneErrors(w http.ResponseWriter, r *http.Request, status int, e *kuva.
 		} `json:"error"`
 	}
 	body.Error.Code, body.Error.Title = status, title(status)
-	body.Error.Message = e.Text.In(message.English)
+	body.Error.Message = in(w, r, e)
 	WriteJSON(w, status, body)
 }
 
@@ -38,7 +46,7 @@ func KeystoneErrors(w http.ResponseWriter, r *http.Request, status int, e *kuva.
 // take neither.
 func GlanceErrors(w http.ResponseWriter, r *http.Request, status int, e *kuva.Error) {
 	line := strconv.Itoa(status) + " " + title(status)
-	text := e.Text.In(message.English)
+	text := in(w, r, e)
 	switch accepts(r.Header.Get("Accept")) {
 	case "application/json":
 		WriteJSON(w, status, struct {
@@ -81,13 +89,11 @@ func accepts(header string) string {
 // KuvaErrors writes {"code","message","request_id"} with the message in the
 // caller's language.
 func KuvaErrors(w http.ResponseWriter, r *http.Request, status int, e *kuva.Error) {
-	lang := LanguageOf(r)
-	w.Header().Set("Content-Language", string(lang))
 	WriteJSON(w, status, struct {
 		Code      kuva.Code `json:"code"`
 		Message   string    `json:"message"`
 		RequestID string    `json:"request_id"`
-	}{e.Code, e.Text.In(lang), CallOf(r.Context()).RequestID})
+	}{e.Code, in(w, r, e), CallOf(r.Context()).RequestID})
 }
 
 // LanguageOf picks the language of kuva that the caller likes best, English
