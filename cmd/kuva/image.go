@@ -33,6 +33,7 @@ OS_PASSWORD, OS_PROJECT_NAME and so on say it all.`,
 	cmd.AddCommand(newImageUpload(), newImageDownload(), newImageList(), newImageShow(), newImageDelete(),
 		newImageSet(), newImageShare(), newImageAccept(), newImageRefuse())
 	cmd.AddCommand(newImageLink())
+	cmd.AddCommand(newImageExport(), newImageBuckets())
 	return cmd
 }
 

@@ -312,9 +312,11 @@ func (b *Bucket) Finish(ctx context.Context, key, upload string, parts []PartTag
 			return "", err
 		}
 	}
-	there, statErr := b.Stat(ctx, key)
+	there, statErr := b.appeared(ctx, key)
 	count := fmt.Sprintf("-%d", len(parts))
 	switch {
+	case errors.Is(statErr, errNoObject) && (err == nil || errors.Is(err, ErrNoUpload)):
+		return "", kuva.E(kuva.CodeUnavailable, "bucket.differs", "bucket", b.label).Because(ErrNoUpload) // all of it once more
 	case err == nil && statErr != nil:
 		return "", statErr
 	case err == nil && there.Size == size && (!plain || tag == want || !strings.HasSuffix(tag, count)):
@@ -325,6 +327,23 @@ func (b *Bucket) Finish(ctx context.Context, key, upload string, parts []PartTag
 		return there.ETag, nil // the answer was lost, not the object
 	}
 	return "", err
+}
+
+// appeared is Stat for an object that another request for the same, whose
+// answer was lost, may just be putting together.
+func (b *Bucket) appeared(ctx context.Context, key string) (o Object, err error) {
+	for pause := 100 * time.Millisecond; ; pause *= 2 {
+		if o, err = b.Stat(ctx, key); !errors.Is(err, errNoObject) || pause > 3*time.Second {
+			return o, err
+		}
+		wait := time.NewTimer(pause)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return o, context.Cause(ctx)
+		}
+	}
 }
 
 // boundFinish is how long one attempt to put parts together may take.

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -242,12 +243,12 @@ func here(key string) *images.BucketObject { return &images.BucketObject{Name: "
 // gives them, and back into images, with name, properties and digest.
 func TestRoundTrip(t *testing.T) {
 	each(t, func(w *world) {
-		data := content(20 << 20)
+		data := content(10 << 20)
 		id := w.image(data)
 		for _, x := range []struct {
 			format   string
 			compress bool
-		}{{"", false}, {"qcow2", false}, {"vmdk", true}, {"vhdx", false}, {"raw.zst", true}} {
+		}{{"", false}, {"qcow2", false}, {"vmdk", true}, {"raw.zst", true}} {
 			key := "out/disk." + x.format
 			o := images.ViewOptions{Compress: x.compress}
 			e := w.done(w.start(export.Wanted{Image: id, Format: x.format, View: o, Bucket: here(key)}).ID)
@@ -259,9 +260,6 @@ func TestRoundTrip(t *testing.T) {
 			}
 			if m := e.Manifest; m.SHA256 != hex.EncodeToString(sum[:]) || m.Size != int64(len(want)) || m.Image.ID != id || m.Image.Name != "disk one" || e.Sent != int64(len(want)) {
 				t.Errorf("%s: %+v, %+v", x.format, e, m)
-			}
-			if x.format == "raw.zst" { // no disk format of the Image API
-				continue
 			}
 			back, err := w.images.Create(t.Context(), alice, images.NewImage{Name: "mine"})
 			if err != nil {
@@ -412,7 +410,7 @@ func slowly(t *testing.T, s3 *s3server.Server, before func(w http.ResponseWriter
 	if err != nil {
 		t.Fatal(err)
 	}
-	through := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u); r.Out.Host = r.In.Host }}
+	through := &httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u); r.Out.Host = r.In.Host }}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if before(w, r) {
 			through.ServeHTTP(w, r)
