@@ -45,6 +45,9 @@ type Config struct {
 	Store string `yaml:"store"`
 	// S3 says how Store's bucket is reached.
 	S3 S3Config `yaml:"s3"`
+	// CacheSize is how many bytes of a bucket's packs this node keeps in Data
+	// [1 GiB], below 0 none.
+	CacheSize int64 `yaml:"cache_size"`
 	// Keys is the folder of the wrapping keys [keys in Data]. Nodes share it.
 	Keys string `yaml:"keys"`
 	// HashAlgo is the second digest of new images: sha512 or sha256.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"kuva/internal/blob"
+	"kuva/internal/blob/cached"
 	"kuva/internal/blob/dir"
 	"kuva/internal/blob/s3"
 )
@@ -66,8 +68,17 @@ func (c *Config) openStore(ctx context.Context, use storeUse, log *slog.Logger) 
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", c.Store, err)
 	}
-	return s, nil
+	if use != storeServe || c.CacheSize < 0 {
+		return s, nil
+	}
+	near, err := cached.Open(cached.Config{Store: s, Dir: c.Data, Size: cmp.Or(c.CacheSize, defaultCache), Prefix: "pack/", Log: log})
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return near, nil
 }
+
+const defaultCache = 1 << 30
 
 func (c *Config) openBucket(log *slog.Logger) (*s3.Store, error) {
 	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(c.Store, bucketScheme), "/")
@@ -137,7 +148,11 @@ const abandoned = 24 * time.Hour
 
 // sweep gives up what nodes that died left in the bucket.
 func (s *Server) sweep(ctx context.Context) {
-	bucket, ok := s.store.(*s3.Store)
+	far := blob.Store(s.store)
+	if near, ok := far.(*cached.Store); ok {
+		far = near.Unwrap()
+	}
+	bucket, ok := far.(*s3.Store)
 	if !ok {
 		return
 	}
