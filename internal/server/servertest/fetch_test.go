@@ -120,6 +120,7 @@ func TestKillFetch(t *testing.T) {
 		config := servertest.Config{Data: data, YAML: "import:\n  ports: [" + port + "]\n  allow_networks: [127.0.0.0/8]\n"}
 		p := servertest.Start(t, config)
 		c := p.Login(t, servertest.Admin)
+		idle, peak := p.Memory()
 		sum := sha256.New()
 		if _, err := io.Copy(sum, m.content.reader()); err != nil {
 			t.Fatal(err)
@@ -132,6 +133,8 @@ func TestKillFetch(t *testing.T) {
 		for {
 			at := m.sent.Load() + 24<<20 + dice.Int64N(56<<20)
 			img := fetched(t, c, id, func() bool { return done < kills && m.sent.Load() >= at })
+			_, most := p.Memory()
+			peak = max(peak, most)
 			if img.Status == "active" {
 				break
 			}
@@ -152,7 +155,10 @@ func TestKillFetch(t *testing.T) {
 				t.Errorf("the kill of life %d cost %d MiB", life, n>>20)
 			}
 		}
-		t.Logf("%d kills; %d MiB sent for %d, at most %d MiB again after one; %d connections", m.life.Load()-1, m.sent.Load()>>20, size>>20, worst>>20, m.most)
+		t.Logf("%d kills; %d MiB sent for %d, at most %d MiB again after one; %d connections; memory %d MiB, then %d at most", m.life.Load()-1, m.sent.Load()>>20, size>>20, worst>>20, m.most, idle>>20, peak>>20)
+		if peak-idle > 64<<20 {
+			t.Error("it takes too much memory")
+		}
 		if m.most < 2 {
 			t.Error("one connection did it all")
 		}
