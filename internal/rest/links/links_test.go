@@ -350,7 +350,7 @@ func TestRefusedInTheSameTime(t *testing.T) {
 	at, _ := w.link(w.principal(w.alice), link.Wish{Image: w.image("x"), Read: true, Uses: 1})
 	w.want(200, "GET", at, "")
 	others["used up just now"] = get(at)
-	testkit.SameTime(t, 60, get(w.url+"/l/"+link.Prefix+strings.Repeat("A", 43)+"/name.raw"), others)
+	testkit.SameTime(t, 40, get(w.url+"/l/"+link.Prefix+strings.Repeat("A", 43)+"/name.raw"), others)
 }
 
 // TestOneWins: of fifty at once, by both engines, a link for one use serves one,
