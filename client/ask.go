@@ -11,7 +11,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -307,7 +306,7 @@ func (u *asking) keep(off, size int64, digest chunk.Hash) {
 
 // url is an address below the upload's.
 func (u *asking) url(parts ...string) string {
-	return u.c.kuvaURL("uploads", url.PathEscape(u.id), path.Join(parts...))
+	return u.c.kuvaURL(append([]string{"uploads", url.PathEscape(u.id)}, parts...)...)
 }
 
 // missing lists what is not durable. A part begins where a piece does, so the

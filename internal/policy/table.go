@@ -151,10 +151,10 @@ var imageTable = []Entry{
 	{CancelJob, "rule:owner_member", []string{"DELETE /kuva/v1/jobs/{id}", "POST /kuva/v1/jobs/{id}/cancel"}},
 	// Who may download an image may take it elsewhere; a project sees its own
 	// exports.
-	{StartExport, "rule:context_is_admin or role:member", []string{"POST /kuva/v1/images/{id}/exports"}},
+	{StartExport, "rule:context_is_admin or role:member", []string{"POST /kuva/v1/images/{id}/exports", "POST /kuva/v1/images/{id}/replicate"}},
 	{GetExport, "rule:owner", []string{"GET /kuva/v1/exports", "GET /kuva/v1/exports/{id}", "GET /kuva/v1/images/{id}/exports"}},
 	{EndExport, "rule:owner_member", []string{"DELETE /kuva/v1/exports/{id}"}},
-	{GetBuckets, "rule:owner", []string{"GET /kuva/v1/buckets", "GET /kuva/v1/buckets/{name}/objects"}},
+	{GetBuckets, "rule:owner", []string{"GET /kuva/v1/buckets", "GET /kuva/v1/buckets/{name}/objects", "GET /kuva/v1/peers"}},
 	{WatchEvents, "rule:owner", []string{"GET /kuva/v1/events"}},
 	{GetActivity, "rule:owner", []string{"GET /kuva/v1/images/{id}/activity"}},
 	{GetReport, "rule:sees", []string{"GET /kuva/v1/images/{id}/report"}},
@@ -177,8 +177,6 @@ var NoToken = []string{
 	// The secret in the path says who may.
 	"GET /l/{secret}", "GET /l/{secret}/{name}", "PUT /l/{secret}", "PUT /l/{secret}/{name}",
 	"OPTIONS /files", "OPTIONS /files/{id}",
-	// The secret in the path says who may.
-	"GET /l/{secret}", "GET /l/{secret}/{name}", "PUT /l/{secret}", "PUT /l/{secret}/{name}",
 }
 
 // AnyToken lists the routes that answer everybody who has a token, and tell

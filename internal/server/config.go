@@ -60,6 +60,8 @@ type Config struct {
 	Quota QuotaConfig `yaml:"quota"`
 	// Import says what content may be fetched, and from where.
 	Import ImportConfig `yaml:"import"`
+	// Peers are other regions that images are sent to, by name.
+	Peers map[string]PeerConfig `yaml:"peers"`
 	// Buckets are the operator's S3 buckets that users may import from and
 	// export to, by name.
 	Buckets map[string]BucketConfig `yaml:"buckets"`

@@ -10,6 +10,7 @@ import (
 	"kuva/internal/images"
 	"kuva/internal/job"
 	"kuva/internal/rest"
+	"kuva/internal/transfer/region"
 )
 
 // decide makes the use cases and puts right what a crash left behind.
@@ -56,14 +57,20 @@ func (s *Server) decide(ctx context.Context, node string, opt Options) (err erro
 	s.uploads = s.receive(opt)
 	s.asks = s.askFirst(opt)
 	s.exports = s.makeExports(imports.Web, opt)
+	peers, err := s.cfg.peers()
+	if err != nil {
+		return err
+	}
+	s.regions = region.New(region.Config{DB: s.db, Images: s.images, Peers: peers, Log: s.log})
 	if err := s.defineMetadata(ctx, opt); err != nil {
 		return err
 	}
-	s.jobs, err = job.Open(job.Config{DB: s.db, Node: node, Handlers: slices.Concat(s.images.Handlers(), s.uploads.Handlers(), s.exports.Handlers()), Log: s.log, Now: opt.Now, Workers: workers})
+	s.jobs, err = job.Open(job.Config{DB: s.db, Node: node, Handlers: slices.Concat(s.images.Handlers(), s.uploads.Handlers(), s.exports.Handlers(), s.regions.Handlers()), Log: s.log, Now: opt.Now, Workers: workers})
 	if err != nil {
 		return err
 	}
 	s.exports.Open(ctx, s.jobs)
+	s.regions.Open(s.jobs)
 	return s.images.Start(ctx, s.jobs)
 }
 

@@ -18,7 +18,7 @@ func (s *Server) handler() http.Handler {
 	image := imagev2.New(imagev2.Config{
 		Images: s.images, Metadef: s.metadef, Auth: s.auth, PublicURL: s.cfg.PublicURL, Log: s.log, Metrics: s.metrics,
 	})
-	s.own = kuvav1.New(kuvav1.Config{Images: s.images, Links: s.links, Uploads: s.uploads, Asks: s.asks, Catalogue: s.shelf, Exports: s.exports, Jobs: s.jobs, Auth: s.auth, Door: door})
+	s.own = kuvav1.New(kuvav1.Config{Images: s.images, Links: s.links, Catalogue: s.shelf, Uploads: s.uploads, Asks: s.asks, Exports: s.exports, Regions: s.regions, Jobs: s.jobs, Auth: s.auth, Door: door})
 	who := s.identityDoor(door)
 	pages := portal.New(portal.Config{Identity: s.identity, Elsewhere: s.cfg.Identity.address(), Door: door, Registry: s.registry})
 	ops := s.operations(door)

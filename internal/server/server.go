@@ -27,11 +27,12 @@ import (
 	"kuva/internal/policy"
 	"kuva/internal/rest"
 	"kuva/internal/rest/kuvav1"
-	"kuva/internal/transfer/ask"
 	"kuva/internal/transfer/bucket"
 	"kuva/internal/transfer/catalogue"
 	"kuva/internal/transfer/export"
 	"kuva/internal/transfer/link"
+	"kuva/internal/transfer/region"
+	"kuva/internal/transfer/ask"
 	"kuva/internal/transfer/upload"
 )
 
@@ -69,6 +70,7 @@ type Server struct {
 	asks     *ask.Service
 	buckets  *bucket.Set
 	exports  *export.Service
+	regions  *region.Service
 	metadef  *metadef.Service
 	policy   *policy.Policy
 	registry *prometheus.Registry

@@ -45,6 +45,9 @@ func TestRoles(t *testing.T) {
 		"GET /kuva/v1/depot":                {"", 200, 403, 403, 403, 403},
 		"POST /kuva/v1/depot/collect":       {`{"dry_run":true}`, 200, 403, 403, 403, 403},
 
+		"GET /kuva/v1/peers":                  {"", 200, 200, 200, 200, 200},
+		"POST /kuva/v1/images/{id}/replicate": {`{"peer":"west"}`, 400, 400, 403, 404, 404},
+
 		"GET /kuva/v1/catalogue":                {"", 200, 200, 200, 200, 200},
 		"GET /kuva/v1/catalogue/{name}":         {"", 200, 200, 200, 200, 200},
 		"POST /kuva/v1/catalogue/{name}/import": {"", 202, 202, 403, 202, 403},
@@ -156,6 +159,7 @@ func TestForeign(t *testing.T) {
 		{"GET", "/kuva/v1/images/ID/report", "", imageID},
 		{"POST", "/kuva/v1/images/ID/import", `{"url":"http://site.test/x"}`, imageID},
 		{"POST", "/kuva/v1/images/ID/copy", "", imageID},
+		{"POST", "/kuva/v1/images/ID/replicate", `{"peer":"west"}`, imageID},
 		{"POST", "/kuva/v1/images/ID/move", `{"project":"x"}`, imageID},
 		{"GET", "/kuva/v1/images/ID/move", "", imageID},
 		{"DELETE", "/kuva/v1/images/ID/move", "", imageID},

@@ -35,6 +35,7 @@ import (
 	"kuva/internal/transfer/ask"
 	"kuva/internal/transfer/catalogue"
 	"kuva/internal/transfer/link"
+	"kuva/internal/transfer/region"
 	"kuva/internal/transfer/upload"
 )
 
@@ -143,7 +144,7 @@ func startOn(t *testing.T, db *catalog.DB, now func() time.Time, change ...func(
 		t.Fatal(err)
 	}
 	w.links = link.New(link.Config{DB: db, Images: w.images, Again: w.identity.Again, Now: now})
-	cfg := Config{Images: w.images, Links: w.links, Uploads: w.uploads, Asks: w.asks, Jobs: w.queue, Auth: w.identity, Look: 50 * time.Millisecond, Door: rest.Door{Log: log, PublicURL: "http://kuva.test"}}
+	cfg := Config{Images: w.images, Links: w.links, Uploads: w.uploads, Asks: w.asks, Regions: region.New(region.Config{DB: db, Images: w.images}), Jobs: w.queue, Auth: w.identity, Look: 50 * time.Millisecond, Door: rest.Door{Log: log, PublicURL: "http://kuva.test"}}
 	w.catalogue = filepath.Join(t.TempDir(), "catalogue.yaml")
 	if err := os.WriteFile(w.catalogue, []byte(entries1), 0o600); err != nil {
 		t.Fatal(err)

@@ -27,6 +27,7 @@ import (
 	"kuva/internal/transfer/catalogue"
 	"kuva/internal/transfer/export"
 	"kuva/internal/transfer/link"
+	"kuva/internal/transfer/region"
 	"kuva/internal/transfer/upload"
 )
 
@@ -37,13 +38,15 @@ const Prefix = "/kuva/v1"
 type Config struct {
 	Images *images.Service
 	Links  *link.Service
+	// Catalogue is what may be imported by its name; nil is nothing.
+	Catalogue *catalogue.Catalogue
 	// Uploads are content on its way, Asks those of them that ask first.
 	Uploads *upload.Service
 	Asks    *ask.Service
-	// Catalogue is what may be imported by its name; nil is nothing.
-	Catalogue *catalogue.Catalogue
 	// Exports are needed where there are any.
 	Exports *export.Service
+	// Regions are those that images are sent to.
+	Regions *region.Service
 	// Jobs must be started where events are to come.
 	Jobs *job.Queue
 	Auth rest.Authenticator
@@ -74,6 +77,7 @@ type API struct {
 	door    *rest.Door
 	images  *images.Service
 	exports *export.Service
+	regions *region.Service
 	routes  *rest.Router // behind the token
 	open    *rest.Router // for everybody
 	hub     *hub
@@ -105,7 +109,7 @@ func New(cfg Config) *API {
 	door.Name, door.Errors = "kuvav1", rest.KuvaErrors
 	ctx, stop := context.WithCancel(context.Background())
 	a := &API{
-		cfg: cfg, door: &door, images: cfg.Images, exports: cfg.Exports, stop: stop, stopping: ctx.Done(),
+		cfg: cfg, door: &door, images: cfg.Images, exports: cfg.Exports, regions: cfg.Regions, stop: stop, stopping: ctx.Done(),
 		hub: newHub(ctx, cfg),
 	}
 	a.open, a.routes = rest.NewRouter(a.door), rest.NewRouter(a.door)
@@ -167,6 +171,8 @@ func (a *API) table() map[string]action {
 		"POST /kuva/v1/images/{id}/exports":   a.startExport,
 		"GET /kuva/v1/images/{id}/exports":    noBody(a.imageExports),
 		"GET /kuva/v1/exports":                noBody(a.allExports),
+		"GET /kuva/v1/peers":                  noBody(a.peers),
+		"POST /kuva/v1/images/{id}/replicate": a.replicate,
 		"GET /kuva/v1/exports/{id}":           noBody(a.export),
 		"DELETE /kuva/v1/exports/{id}":        noBody(a.cancelExport),
 		"GET /kuva/v1/buckets":                noBody(a.buckets),

@@ -152,6 +152,12 @@ func (c *Client) Send(method, path string, header http.Header, body any) (*http.
 	return c.HTTP.Do(req)
 }
 
+// JSON sends a body as JSON, wants one status, and decodes the answer into out
+// unless that is nil.
+func (c *Client) JSON(status int, method, path string, body, out any) error {
+	return c.want(status, method, path, http.Header{"Content-Type": {"application/json"}}, body, out)
+}
+
 // want is Do for one status, which decodes the body into out unless that is
 // nil.
 func (c *Client) want(status int, method, path string, header http.Header, body, out any) error {
