@@ -162,14 +162,11 @@ func (s *Service) beginFetch(ctx context.Context, f *filling, img *catalog.Image
 		if _, err := f.claimed(ctx, tx, catalog.LockImage); err != nil {
 			return err
 		}
-		use, err := catalog.LockUse(ctx, tx, img.Owner)
-		if err != nil {
-			return err
-		}
 		if _, err := catalog.DropReservation(ctx, tx, f.id); err != nil {
 			return err
 		}
-		if use, err = catalog.GetUse(ctx, tx, img.Owner); err != nil {
+		use, err := catalog.LockUse(ctx, tx, img.Owner)
+		if err != nil {
 			return err
 		}
 		if _, err := grant(q, use, v.Size, 0); err != nil {
