@@ -31,8 +31,8 @@ OS_PASSWORD, OS_PROJECT_NAME and so on say it all.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newImageUpload(), newImageDownload(), newImageList(), newImageShow(), newImageDelete(),
-		newImageSet(), newImageShare(), newImageAccept(), newImageRefuse())
-	cmd.AddCommand(newImageLink())
+		newImageSet(), newImageShare(), newImageAccept(), newImageRefuse(), newImageReplicate())
+	cmd.AddCommand(newImageLink(), newImageImport(), newImageCatalogue())
 	cmd.AddCommand(newImageExport(), newImageBuckets())
 	return cmd
 }
