@@ -41,9 +41,11 @@ export class Store {
         if (run !== this.run) return;
         found.push(...images);
         if (answer) for (const i of images) answers[i.id] = answer;
-        if (!this.ready || found.length > this.images.length) this.images = [...found];
+        // The first page is shown at once, the others together at the end.
+        if (this.ready) continue;
+        this.images = [...found];
         this.answers = { ...answers };
-        this.ready = true;
+        this.ready = found.length > 0;
       }
       if (run !== this.run) return;
       this.images = found;
@@ -96,9 +98,9 @@ export class Store {
       for (let next: string | null = `/kuva/v1/images?limit=${page}&hidden=${which}`; next && run === this.run; ) {
         const answer: { images: OwnImage[]; next: string | null } = await get(next);
         for (const i of answer.images) own[i.id] = i;
-        this.own = { ...own };
         next = answer.next;
       }
+    if (run === this.run) this.own = own;
   }
 
   /** Takes over a change of an image. */
