@@ -1,1 +1,0 @@
-export{t as default}from"./Acts-Btha8Ldz.js";

@@ -1,0 +1,1 @@
+export{t as default}from"./Doctor-B7kiIO5O.js";

@@ -1,0 +1,1 @@
+import"./i18n.svelte-4YGTrl8T.js";import{t as e}from"./List-DIVWwj5w.js";function t(t){e(t,{tab:`private`})}export{t as default};

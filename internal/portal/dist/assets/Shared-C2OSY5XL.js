@@ -1,1 +1,0 @@
-import"./i18n.svelte-AHJCpl5c.js";import{t as e}from"./List-BKXdq9QC.js";function t(t){e(t,{tab:`shared`})}export{t as default};
