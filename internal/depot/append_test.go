@@ -257,6 +257,21 @@ func TestNamed(t *testing.T) {
 		if got.Fresh > int64(len(fresh))+20_000 {
 			t.Errorf("stored %d bytes", got.Fresh)
 		}
+		// One by one, after a Look, although hardly any of them is a hook.
+		one := w.mustCompose("p", func(wr *Writer) error {
+			if missing, err := wr.Look(slices.Concat(namesOf(mine), namesOf(theirs[:chunk.Size]))); err != nil || !slices.Equal(missing, []int{71}) {
+				t.Errorf("missing %v: %v", missing, err)
+			}
+			for _, n := range slices.Backward(namesOf(mine)) {
+				if missing, err := wr.Named([]Named{n}); err != nil || missing != nil {
+					t.Errorf("missing %v: %v", missing, err)
+				}
+			}
+			return nil
+		})
+		if one.Size != int64(len(mine)) || one.Fresh > 20_000 {
+			t.Errorf("%+v", one)
+		}
 		// A length that is not the chunk's is not it.
 		wrong := namesOf(common)
 		wrong[1].Len--

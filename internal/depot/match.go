@@ -20,6 +20,7 @@ type matcher struct {
 	written    map[Name]Loc   // chunks stored by this writer, the newest
 	older      map[Name]Loc   // and those before them
 	equal      map[Name]Loc   // segments of loaded roots, by name
+	known      map[Name]Loc   // chunks that Look found, whose packs are leased
 
 	// hold says which packs may be referred to, and sees to it that they stay
 	// where that is wanted.

@@ -28,6 +28,23 @@ const (
 // nothing had been asked. Looking is by hooks: a chunk that is held may be
 // missed, never the other way round. What was found is leased, so it stays.
 func (w *Writer) Named(chunks []Named) (missing []int, err error) {
+	if missing, err = w.askFor(chunks, true); err != nil || len(missing) > 0 {
+		return missing, err
+	}
+	total := int64(0)
+	for _, c := range chunks {
+		total += int64(c.Len)
+	}
+	return nil, w.cut.Pass(total)
+}
+
+// Look finds and leases chunks as Named does and adds nothing: later calls of
+// Named find them, however few they ask for at a time. It forgets what the last
+// Look found.
+func (w *Writer) Look(chunks []Named) (missing []int, err error) { return w.askFor(chunks, false) }
+
+// askFor has the pipeline look for chunks, and add them where it finds all.
+func (w *Writer) askFor(chunks []Named, add bool) (missing []int, err error) {
 	items, err := w.itemsOf(chunks)
 	if err != nil {
 		return nil, err
@@ -39,7 +56,7 @@ func (w *Writer) Named(chunks []Named) (missing []int, err error) {
 		return nil, err
 	}
 	answer := make(chan []int, 1)
-	if err := w.hand(window{items: items, answer: answer}); err != nil {
+	if err := w.hand(window{items: items, answer: answer, look: !add}); err != nil {
 		return nil, err
 	}
 	select {
@@ -47,14 +64,7 @@ func (w *Writer) Named(chunks []Named) (missing []int, err error) {
 	case <-w.idle:
 		return nil, w.whyIdle()
 	}
-	if len(missing) > 0 {
-		return missing, nil
-	}
-	total := int64(0)
-	for _, c := range chunks {
-		total += int64(c.Len)
-	}
-	return nil, w.cut.Pass(total)
+	return missing, nil
 }
 
 // itemsOf names the chunks as the realms do.
@@ -80,7 +90,14 @@ func (w *Writer) named(win window) error {
 	if err != nil {
 		return err
 	}
-	if len(missing) == 0 {
+	if win.look {
+		w.match.known = make(map[Name]Loc, len(win.items))
+		for _, it := range win.items {
+			if it.found {
+				w.match.known[it.name] = it.loc
+			}
+		}
+	} else if len(missing) == 0 {
 		for _, it := range win.items {
 			if err := w.add(it, false); err != nil {
 				return err
@@ -93,6 +110,12 @@ func (w *Writer) named(win window) error {
 
 // names finds chunks by their names and returns those that it did not find.
 func (m *matcher) names(items []item) ([]int, error) {
+	for i := range items {
+		it := &items[i]
+		if loc, ok := m.known[it.name]; ok && int(loc.Plain) == it.plain {
+			it.loc, it.found = loc, true
+		}
+	}
 	for part := range slices.Chunk(items, namesWindow) {
 		if err := m.w.ctx.Err(); err != nil {
 			return nil, err

@@ -89,6 +89,7 @@ type item struct {
 type window struct {
 	items  []item
 	answer chan<- []int // not nil: the items are names, see Named
+	look   bool         // they are not added
 }
 
 type hookRow struct {

@@ -21,6 +21,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -134,8 +135,8 @@ func (s *Service) Ask(ctx context.Context, p kuva.Principal, id string, n int64,
 	if err := s.rate.take(p.ProjectID, int64(part.Chunks), s.cfg.Rate, s.cfg.Burst, time.Now()); err != nil {
 		return Asked{}, err
 	}
-	for {
-		send, lacks, err := s.lacking(ctx, realm, part)
+	for round := 0; ; round++ {
+		send, lacks, err := s.lacking(ctx, realm, part, round < 3)
 		if err != nil {
 			return Asked{}, err
 		}
@@ -152,7 +153,7 @@ func (s *Service) Ask(ctx context.Context, p kuva.Principal, id string, n int64,
 		}
 		err = s.keep(ctx, p, u, realm, a, part, func(ctx context.Context, w *depot.Writer) error { return pour(w, part, send, nil) })
 		if errors.Is(err, errVanished) {
-			continue // each round something went that was there
+			continue // something went that was there
 		}
 		return Asked{Durable: err == nil}, err
 	}
@@ -166,17 +167,20 @@ func (s *Service) again(was *catalog.UploadAsk, part *api.AskedPart) (Asked, err
 	return Asked{Durable: true}, nil
 }
 
-// lacking says which chunks are to be sent, and whether there are any.
-func (s *Service) lacking(ctx context.Context, realm string, part *api.AskedPart) (send chosen, any bool, err error) {
+// lacking says which chunks are to be sent, and whether there are any. Without
+// looking it is all.
+func (s *Service) lacking(ctx context.Context, realm string, part *api.AskedPart, look bool) (send chosen, any bool, err error) {
 	names := make([]depot.Named, 0, part.Chunks)
 	for _, e := range part.Entries {
 		if !e.Hole {
 			names = append(names, depot.Named{Hash: e.Hash, Len: int(e.Len)})
 		}
 	}
-	lacks, err := s.cfg.Depot.Lacks(ctx, realm, 0, names)
-	if err != nil {
-		return nil, false, err
+	lacks := slices.Repeat([]bool{true}, len(names))
+	if look {
+		if lacks, err = s.cfg.Depot.Lacks(ctx, realm, 0, names); err != nil {
+			return nil, false, err
+		}
 	}
 	seen := make(map[depot.Named]bool, len(names))
 	for i, n := range names {
@@ -262,6 +266,26 @@ func (s *Service) there(ctx context.Context, id string, a *catalog.UploadAsk) er
 	})
 }
 
+// heldOf lists the chunks of a part that are neither sent nor come behind one
+// that is.
+func heldOf(part *api.AskedPart, send chosen) (names []depot.Named) {
+	sent := map[depot.Named]bool{}
+	i := 0
+	for _, e := range part.Entries {
+		if e.Hole {
+			continue
+		}
+		n := depot.Named{Hash: e.Hash, Len: int(e.Len)}
+		if send[i] {
+			sent[n] = true
+		} else if !sent[n] {
+			names = append(names, n)
+		}
+		i++
+	}
+	return names
+}
+
 // errVanished means that a chunk that was there is there no more.
 var errVanished = errors.New("a chunk went meanwhile")
 
@@ -275,6 +299,15 @@ type frames interface {
 // others by their names.
 func pour(w *depot.Writer, part *api.AskedPart, send chosen, from frames) error {
 	buf := make([]byte, 0, chunk.Size)
+	if held := heldOf(part, send); len(held) > 0 { // all at once: alone they may not be found
+		missing, err := w.Look(held)
+		if err == nil && len(missing) > 0 {
+			err = errVanished
+		}
+		if err != nil {
+			return err
+		}
+	}
 	var names []depot.Named
 	named := func() error {
 		if len(names) == 0 {

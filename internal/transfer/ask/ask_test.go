@@ -268,6 +268,22 @@ func (w *world) count(p kuva.Principal, want int) {
 	}
 }
 
+// TestChunksBetweenHoles: chunks that stand alone, of which hardly any is a
+// hook, are found together.
+func TestChunksBetweenHoles(t *testing.T) {
+	w := start(t)
+	disk := noise(40<<20, 12)
+	first, _ := w.send(alice, disk, 40<<20)
+	w.active(alice, first)
+	for off := 0; off < len(disk); off += 2 * chunk.Size {
+		clear(disk[off : off+chunk.Size])
+	}
+	u, sent := w.send(alice, disk, 20<<20)
+	if sent > 16*chunk.Size || !bytes.Equal(w.active(alice, u), disk) {
+		t.Errorf("%d bytes travelled", sent)
+	}
+}
+
 // TestRefusals: bodies that are not what was asked for leave nothing behind, and
 // the part can be sent all the same.
 func TestRefusals(t *testing.T) {

@@ -63,21 +63,7 @@ func errVanishedNow() error { return kuva.E(kuva.CodeConflict, "upload.chunks_va
 // stillHeld refuses a part before its first byte where chunks went that are not
 // sent.
 func (s *Service) stillHeld(ctx context.Context, realm string, part *api.AskedPart, send chosen) error {
-	sent := map[depot.Named]bool{}
-	var names []depot.Named
-	i := 0
-	for _, e := range part.Entries {
-		if e.Hole {
-			continue
-		}
-		n := depot.Named{Hash: e.Hash, Len: int(e.Len)}
-		if send[i] {
-			sent[n] = true
-		} else if !sent[n] {
-			names = append(names, n)
-		}
-		i++
-	}
+	names := heldOf(part, send)
 	if len(names) == 0 {
 		return nil
 	}
