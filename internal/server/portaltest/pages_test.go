@@ -68,6 +68,7 @@ func views(f furnished) []view {
 		{name: "image-menu", path: image, see: "Debian-9", open: choose("")},
 		{name: "image-capabilities", path: image, see: "Debian-9", open: choose("image.capabilities.edit")},
 		{name: "image-tags", path: image, see: "Debian-9", open: choose("image.tags.edit")},
+		{name: "image-export", path: image, see: "Debian-9", open: choose("image.export")},
 		{name: "image-copy", path: image, see: "Debian-9", open: choose("image.copy")},
 		{name: "image-move", path: image, see: "Debian-9", open: choose("image.move")},
 		{name: "image-delete", path: image, see: "Debian-9", open: choose("image.delete")},

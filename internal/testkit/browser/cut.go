@@ -1,15 +1,26 @@
 package browser
 
-import _ "embed"
+import (
+	_ "embed"
+	"time"
+)
 
 //go:embed cut.js
 var cut string
 
-// NoCutText fails the test for each text of the page as it stands that is cut
+// settle is how long a page may take to find its shape in a window of another
+// size.
+const settle = 2 * time.Second
+
+// NoCutText fails the test for each text of the page that is and stays cut
 // off, and where the page is wider than its window.
 func (p *Page) NoCutText(what string) {
 	p.t.Helper()
-	for _, s := range p.CutTexts() {
+	found := p.CutTexts()
+	for end := time.Now().Add(settle); len(found) > 0 && time.Now().Before(end); found = p.CutTexts() {
+		time.Sleep(50 * time.Millisecond)
+	}
+	for _, s := range found {
 		p.t.Errorf("%s: cut off: %s", what, s)
 	}
 }

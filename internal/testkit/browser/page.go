@@ -90,8 +90,14 @@ func (p *Page) Look(look Look) {
 		{Name: "prefers-color-scheme", Value: theme},
 		{Name: "prefers-reduced-motion", Value: "reduce"},
 	}})
+	p.Resize(look.Width, look.Height)
+}
+
+// Resize sets the size of the window in CSS pixels.
+func (p *Page) Resize(width, height int) {
+	p.t.Helper()
 	must(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-		Width: int64(look.Width), Height: int64(look.Height), DeviceScaleFactor: 1,
+		Width: int64(width), Height: int64(height), DeviceScaleFactor: 1,
 	})
 }
 

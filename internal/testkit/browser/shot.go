@@ -12,11 +12,12 @@ import (
 // shotsEnv names a folder for pictures of pages whose test has failed.
 const shotsEnv = "KUVA_TEST_SHOTS"
 
-// Screenshot writes a picture of the whole page as PNG.
+// Screenshot writes a picture of the whole page as PNG; of the window alone
+// where a dialog or a menu is open, which belong to it.
 func (p *Page) Screenshot(path string) {
 	p.t.Helper()
-	yes := true
-	res := must(p, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatPng, CaptureBeyondViewport: &yes})
+	whole := !Eval[bool](p, "!!document.querySelector('dialog[open], :popover-open')")
+	res := must(p, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatPng, CaptureBeyondViewport: &whole})
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		p.t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package browser
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -56,8 +57,8 @@ next:
 func (t *troubles) add(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.all) < 100 {
-		t.all = append(t.all, fmt.Sprintf(format, args...))
+	if s := fmt.Sprintf(format, args...); len(t.all) < 100 && !slices.Contains(t.all, s) {
+		t.all = append(t.all, s)
 	}
 }
 
