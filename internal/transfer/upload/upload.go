@@ -63,7 +63,8 @@ const (
 	DefaultOpen   = 1000
 	DefaultExpire = 7 * 24 * time.Hour
 	// DefaultPartSize is what may have to be sent again after a crash, twice.
-	DefaultPartSize = 32 << 20
+	// Such a part and what lists its chunks fill one pack of the depot's.
+	DefaultPartSize = 31 << 20
 )
 
 // MaxParts is how many parts one upload may have: senders of tiny pieces fill
