@@ -14,7 +14,27 @@ import (
 // part of tx: from then on HeldView gives its files, whatever becomes of the
 // image. CodeConflict where there is no content to take.
 func (s *Service) Hold(ctx context.Context, tx *catalog.Tx, p kuva.Principal, id, holder string) (*kuva.Image, error) {
-	img, member, err := s.see(ctx, tx, catalog.LockImage, p, id)
+	img, err := s.holdable(ctx, tx, catalog.LockImage, p, id)
+	if err != nil {
+		return nil, err
+	}
+	err = s.depot.Pin(ctx, tx, img.Object, holder)
+	if errors.Is(err, depot.ErrNotFound) {
+		err = kuva.E(kuva.CodeGone, "image.gone")
+	}
+	return &img.Image, err
+}
+
+// MayHold refuses as Hold would now.
+func (s *Service) MayHold(ctx context.Context, p kuva.Principal, id string) error {
+	return s.view(ctx, func(tx *catalog.Tx) error {
+		_, err := s.holdable(ctx, tx, catalog.GetImage, p, id)
+		return err
+	})
+}
+
+func (s *Service) holdable(ctx context.Context, tx *catalog.Tx, get getImage, p kuva.Principal, id string) (*catalog.Image, error) {
+	img, member, err := s.see(ctx, tx, get, p, id)
 	if err != nil {
 		return nil, err
 	}
@@ -33,11 +53,7 @@ func (s *Service) Hold(ctx context.Context, tx *catalog.Tx, p kuva.Principal, id
 	if img.Object == 0 || !img.Status.HasContent() {
 		return nil, kuva.E(kuva.CodeConflict, "image.not_normal", "status", img.Status)
 	}
-	err = s.depot.Pin(ctx, tx, img.Object, holder)
-	if errors.Is(err, depot.ErrNotFound) {
-		err = kuva.E(kuva.CodeGone, "image.gone")
-	}
-	return &img.Image, err
+	return img, nil
 }
 
 // Release gives up what Hold pinned, as part of tx.

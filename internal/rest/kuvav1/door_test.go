@@ -52,6 +52,15 @@ func TestRoles(t *testing.T) {
 		"GET /kuva/v1/catalogue/{name}":         {"", 200, 200, 200, 200, 200},
 		"POST /kuva/v1/catalogue/{name}/import": {"", 202, 202, 403, 202, 403},
 
+		// Exports to a bucket, each asked for by the image's owner.
+		"POST /kuva/v1/images/{id}/exports":   {`{"bucket":{"name":"small","object":"disk"},"overwrite":true}`, 202, 202, 403, 404, 403},
+		"GET /kuva/v1/images/{id}/exports":    {"", 200, 200, 200, 404, 404},
+		"GET /kuva/v1/exports":                {"", 200, 200, 200, 200, 403},
+		"GET /kuva/v1/exports/{id}":           {"", 200, 200, 200, 404, 404},
+		"DELETE /kuva/v1/exports/{id}":        {"", 202, 202, 403, 404, 404},
+		"GET /kuva/v1/buckets":                {"", 200, 200, 200, 200, 403},
+		"GET /kuva/v1/buckets/{name}/objects": {"", 200, 200, 200, 200, 403},
+
 		// Links to the image, each made by its owner.
 		"POST /kuva/v1/links":        {`{"image":"` + imageID + `","read":true}`, 201, 201, 403, 404, 403},
 		"GET /kuva/v1/links":         {"", 200, 200, 200, 200, 403},
@@ -100,6 +109,9 @@ func TestRoles(t *testing.T) {
 			if strings.Contains(path, "/links/") {
 				at = strings.Replace(path, "{id}", w.link(w.alice, imageID).ID, 1)
 			}
+			if strings.Contains(path, "/exports/{id}") {
+				at = strings.Replace(path, "{id}", w.held(w.alice, imageID).ID, 1)
+			}
 			var headers []string
 			if strings.Contains(path, "/uploads/") {
 				at = strings.NewReplacer("{id}", w.begin(w.alice).ID, "{n}", "0").Replace(path)
@@ -139,7 +151,7 @@ func TestForeign(t *testing.T) {
 	shared := w.image(w.admin, "", func(n *images.NewImage) { n.Visibility = kuva.VisibilityPrivate })
 	jobID, ofService := w.enqueue(kindHold, w.alice.project), w.enqueue(kindHold, "")
 	linkID, uploadID := w.link(w.alice, imageID).ID, w.begin(w.alice).ID
-	random := uuid.NewString()
+	exportID, random := w.held(w.alice, imageID).ID, uuid.NewString()
 	face := func(method, path, body, id string) string {
 		a := w.do(w.bob, method, strings.Replace(path, "ID", id, 1), strings.Replace(body, "ID", id, 1), "X-Openstack-Request-Id", "req-same")
 		a.header.Del("Date")
@@ -159,6 +171,10 @@ func TestForeign(t *testing.T) {
 		{"GET", "/kuva/v1/images/ID/report", "", imageID},
 		{"POST", "/kuva/v1/images/ID/import", `{"url":"http://site.test/x"}`, imageID},
 		{"POST", "/kuva/v1/images/ID/copy", "", imageID},
+		{"POST", "/kuva/v1/images/ID/exports", `{"bucket":{"name":"small","object":"x"}}`, imageID},
+		{"GET", "/kuva/v1/images/ID/exports", "", imageID},
+		{"GET", "/kuva/v1/exports/ID", "", exportID},
+		{"DELETE", "/kuva/v1/exports/ID", "", exportID},
 		{"POST", "/kuva/v1/images/ID/replicate", `{"peer":"west"}`, imageID},
 		{"POST", "/kuva/v1/images/ID/move", `{"project":"x"}`, imageID},
 		{"GET", "/kuva/v1/images/ID/move", "", imageID},

@@ -34,6 +34,7 @@ import (
 	"kuva/internal/rest"
 	"kuva/internal/transfer/ask"
 	"kuva/internal/transfer/catalogue"
+	"kuva/internal/transfer/export"
 	"kuva/internal/transfer/link"
 	"kuva/internal/transfer/region"
 	"kuva/internal/transfer/upload"
@@ -75,6 +76,7 @@ type world struct {
 	images   *images.Service
 	queue    *job.Queue
 	links    *link.Service
+	exports  *export.Service
 	uploads  *upload.Service
 	asks     *ask.Service
 
@@ -110,8 +112,9 @@ func startOn(t *testing.T, db *catalog.DB, now func() time.Time, change ...func(
 	w.images = images.New(images.Config{DB: db, Depot: d, Log: log, Now: now, Import: images.ImportConfig{Web: web{}}})
 	w.uploads = upload.New(upload.Config{DB: db, Images: w.images, Log: log, Now: now})
 	w.asks = ask.New(ask.Config{DB: db, Depot: d, Images: w.images, Uploads: w.uploads, Log: log, Now: now})
+	w.exports = exportService(t, db, d, w.images)
 	handlers := append(
-		w.images.Handlers(),
+		append(w.images.Handlers(), w.exports.Handlers()...),
 		job.Handler{Kind: kindHold, Run: func(ctx context.Context, run *job.Run) error {
 			run.Say("hold", "bytes")
 			run.Progress(1, 2)
@@ -124,6 +127,8 @@ func startOn(t *testing.T, db *catalog.DB, now func() time.Time, change ...func(
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.exports.Open(ctx, w.queue)
+	t.Cleanup(w.exports.Close)
 	if err := w.images.Start(ctx, w.queue); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +149,7 @@ func startOn(t *testing.T, db *catalog.DB, now func() time.Time, change ...func(
 		t.Fatal(err)
 	}
 	w.links = link.New(link.Config{DB: db, Images: w.images, Again: w.identity.Again, Now: now})
-	cfg := Config{Images: w.images, Links: w.links, Uploads: w.uploads, Asks: w.asks, Regions: region.New(region.Config{DB: db, Images: w.images}), Jobs: w.queue, Auth: w.identity, Look: 50 * time.Millisecond, Door: rest.Door{Log: log, PublicURL: "http://kuva.test"}}
+	cfg := Config{Images: w.images, Links: w.links, Exports: w.exports, Uploads: w.uploads, Asks: w.asks, Regions: region.New(region.Config{DB: db, Images: w.images}), Jobs: w.queue, Auth: w.identity, Look: 50 * time.Millisecond, Door: rest.Door{Log: log, PublicURL: "http://kuva.test"}}
 	w.catalogue = filepath.Join(t.TempDir(), "catalogue.yaml")
 	if err := os.WriteFile(w.catalogue, []byte(entries1), 0o600); err != nil {
 		t.Fatal(err)

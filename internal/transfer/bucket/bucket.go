@@ -16,6 +16,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/md5" //nolint:gosec // the tags of S3 are made by it
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -43,6 +44,7 @@ type Bucket struct {
 	prefix string // of all keys, of a configured bucket
 	label  string // what people call it
 	log    *slog.Logger
+	secure bool
 	carry  *carrier
 	// strange is how the first failure to get an answer is told, where the
 	// bucket is a user's; nil for one of the operator's.
@@ -81,7 +83,7 @@ func (b *Bucket) connect(c connection) error {
 		return err
 	}
 	core.SetS3EnableDualstack(false)
-	b.core = core
+	b.core, b.secure = core, c.endpoint.Scheme == "https"
 	return nil
 }
 
@@ -230,9 +232,20 @@ func (b *Bucket) Part(ctx context.Context, key, upload string, n int, content io
 	ctx, cancel := context.WithTimeout(ctx, time.Minute+time.Duration(size/slowest)*time.Second)
 	defer cancel()
 	begun := time.Now()
-	part, err := b.core.PutObjectPart(ctx, b.bucket, b.prefix+key, upload, n, content, size, minio.PutObjectPartOptions{
-		Md5Base64: base64.StdEncoding.EncodeToString(sum[:]),
-	})
+	opt := minio.PutObjectPartOptions{Md5Base64: base64.StdEncoding.EncodeToString(sum[:])}
+	if held, ok := content.(*bytes.Reader); ok && !b.secure {
+		// Without TLS the bytes are signed: as a whole, because not every service
+		// knows the form that is signed piece by piece.
+		whole := sha256.New()
+		if _, err := held.WriteTo(whole); err != nil {
+			return "", err
+		}
+		if _, err := held.Seek(0, io.SeekStart); err != nil {
+			return "", err
+		}
+		opt.Sha256Hex, opt.DisableContentSha256 = hex.EncodeToString(whole.Sum(nil)), true
+	}
+	part, err := b.core.PutObjectPart(ctx, b.bucket, b.prefix+key, upload, n, content, size, opt)
 	if err != nil {
 		return "", b.failed(ctx, begun, key, err)
 	}

@@ -31,6 +31,9 @@ func (s *Service) Start(ctx context.Context, p kuva.Principal, w Wanted) (*Expor
 	if err != nil {
 		return nil, err
 	}
+	if err := s.cfg.Images.MayHold(ctx, p, w.Image); err != nil {
+		return nil, err
+	}
 	v, err := s.cfg.Images.OpenView(ctx, p, w.Image, w.Format, w.View)
 	if err != nil {
 		return nil, err
@@ -228,10 +231,13 @@ type Query struct {
 // List returns a page of exports: a project sees its own, an admin all.
 func (s *Service) List(ctx context.Context, p kuva.Principal, q Query) (out []*Export, err error) {
 	project := q.Project
-	if project == "" && !s.cfg.Policy.Allows(p, policy.GetExport, policy.Target{}) {
-		project = p.ProjectID
+	all := project == "" && s.cfg.Policy.Allows(p, policy.GetExport, policy.Target{})
+	if project == "" && !all {
+		if project = p.ProjectID; project == "" {
+			return nil, kuva.E(kuva.CodeForbidden, "image.no_project")
+		}
 	}
-	if project != "" && !s.cfg.Policy.Allows(p, policy.GetExport, policy.Target{Project: project}) {
+	if !all && !s.cfg.Policy.Allows(p, policy.GetExport, policy.Target{Project: project}) {
 		return nil, kuva.E(kuva.CodeForbidden, "image.policy", "rule", string(policy.GetExport))
 	}
 	if q.Limit <= 0 {
