@@ -46,15 +46,17 @@ type credentialsFile struct {
 
 // Retrieve implements credentials.Provider.
 func (f *credentialsFile) Retrieve() (credentials.Value, error) {
+	f.at = time.Now()
 	text, err := os.ReadFile(f.path)
 	if err == nil {
-		f.last, err = parseCredentials(text)
-		if err != nil {
-			err = fmt.Errorf("%s: %w", f.path, err)
+		var v credentials.Value
+		if v, err = parseCredentials(text); err == nil {
+			f.last = v
+			return v, nil
 		}
+		err = fmt.Errorf("%s: %w", f.path, err)
 	}
-	f.at = time.Now()
-	if err != nil && f.last.AccessKeyID != "" {
+	if f.last.AccessKeyID != "" {
 		return f.last, nil
 	}
 	return f.last, err
