@@ -76,7 +76,10 @@ func (s *Service) MayBegin(p kuva.Principal, at time.Time) error {
 }
 
 func (s *Service) holdNew(ctx context.Context, tx *catalog.Tx, p kuva.Principal, m *catalog.Image, h Hold) (*catalog.Image, error) {
-	if err := errors.Join(s.allow(p, policy.UploadImage, m), s.fillable(p, m, kuva.StatusUploading)); err != nil {
+	if err := s.allow(p, policy.UploadImage, m); err != nil {
+		return nil, err
+	}
+	if err := s.fillable(p, m, kuva.StatusUploading); err != nil {
 		return nil, err
 	}
 	if h.First != nil {
