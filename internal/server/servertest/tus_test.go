@@ -208,3 +208,83 @@ func TestKillTus(t *testing.T) {
 	}
 	t.Logf("%d deaths, at most %d MiB again", kills, worst>>20)
 }
+
+// TestKillTusBegin: an upload and its image begin together and end together,
+// whenever the server dies.
+func TestKillTusBegin(t *testing.T) {
+	kills := 4
+	if servertest.Soak() {
+		kills = 400
+	}
+	config := servertest.Config{Data: filepath.Join(t.TempDir(), "data")}
+	p := servertest.Start(t, config)
+	defer func() { p.MustStop(t) }()
+	c := p.Login(t, servertest.Admin)
+	begun := int64(0)
+	for round := range kills {
+		stop := make(chan struct{})
+		var clients sync.WaitGroup
+		var n atomic.Int64
+		for k := range 4 {
+			clients.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					h := http.Header{"Tus-Resumable": {"1.0.0"}, "Upload-Length": {"10"}}
+					if k == 3 {
+						h.Set("Upload-Concat", "partial")
+					}
+					a, err := c.Do("POST", "/files", h, nil)
+					if err != nil || a.Status != http.StatusCreated {
+						continue // it is dead
+					}
+					n.Add(1)
+					if i%3 > 0 {
+						_, _ = c.Do("DELETE", a.Header.Get("Location"), http.Header{"Tus-Resumable": {"1.0.0"}}, nil)
+					}
+				}
+			})
+		}
+		for n.Load() < int64(20+7*round) {
+			time.Sleep(time.Millisecond)
+		}
+		p.Kill()
+		close(stop)
+		clients.Wait()
+		begun += n.Load()
+		p = servertest.Start(t, config)
+		c = c.At(p.URL)
+		var page struct {
+			Uploads []struct {
+				ID    string  `json:"id"`
+				Image *string `json:"image_id"`
+			} `json:"uploads"`
+		}
+		if err := c.JSON(http.StatusOK, "GET", "/kuva/v1/uploads?state=open&limit=1000", nil, &page); err != nil {
+			t.Fatal(err)
+		}
+		filled := map[string]bool{}
+		for _, u := range page.Uploads {
+			if u.Image != nil {
+				filled[*u.Image] = true
+			}
+		}
+		images, err := c.List()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, img := range images {
+			if img.Status != "uploading" || !filled[img.ID] {
+				t.Errorf("kill %d: image %s is %s and has no upload", round, img.ID, img.Status)
+			}
+			delete(filled, img.ID)
+		}
+		if len(filled) > 0 {
+			t.Errorf("kill %d: %d uploads without their image", round, len(filled))
+		}
+	}
+	t.Logf("%d uploads begun", begun)
+}
