@@ -26,7 +26,7 @@ func (h *handler) create(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Location", rest.PublicURL(h.public, r)+Prefix+"/v2/images/"+img.ID)
 	w.Header().Set("OpenStack-image-import-methods", strings.Join(h.images.ImportMethods(), ","))
-	rest.WriteJSON(w, http.StatusCreated, view(p, img))
+	rest.WriteJSON(w, http.StatusCreated, view(p, img, rest.LanguageOf(r)))
 	return nil
 }
 

@@ -30,8 +30,9 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) error {
 	out := api.ImageList{
 		Images: make([]api.Image, len(found)), First: pageLink(params, ""), Schema: "/v2/schemas/images",
 	}
+	lang := rest.LanguageOf(r)
 	for i, img := range found {
-		out.Images[i] = view(p, img)
+		out.Images[i] = view(p, img, lang)
 	}
 	if len(found) > 0 && len(found) == q.Limit {
 		out.Next = pageLink(params, found[len(found)-1].ID)

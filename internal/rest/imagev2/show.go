@@ -19,7 +19,7 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) error {
 // answer shows one image, to its owner with the location that it named.
 func (h *handler) answer(w http.ResponseWriter, r *http.Request, status int, img *kuva.Image) error {
 	ctx, p := h.who(r)
-	out := view(p, img)
+	out := view(p, img, rest.LanguageOf(r))
 	var err error
 	if out.Location, err = h.images.LocationOf(ctx, p, img); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 
 	"kuva"
 	"kuva/api"
+	"kuva/message"
 )
 
 // The facts of this service that an image shows beside what the API has.
@@ -26,8 +27,8 @@ const (
 	theStore = "default"
 )
 
-// view is an image as p sees it.
-func view(p kuva.Principal, img *kuva.Image) api.Image {
+// view is an image as p sees it, with sentences in a language.
+func view(p kuva.Principal, img *kuva.Image, lang message.Language) api.Image {
 	self := "/v2/images/" + img.ID
 	return api.Image{
 		ID: img.ID, Name: img.Name, Owner: img.Owner, Status: string(img.Status), Visibility: string(img.Visibility),
@@ -35,14 +36,14 @@ func view(p kuva.Principal, img *kuva.Image) api.Image {
 		MinDisk: img.MinDisk, MinRAM: img.MinRAM, Size: img.Size, VirtualSize: img.VirtualSize, Checksum: img.MD5,
 		HashAlgo: img.HashAlgo, HashValue: img.HashValue, CreatedAt: img.CreatedAt, UpdatedAt: img.UpdatedAt,
 		Tags: img.Tags, Self: self, File: self + "/file", Schema: "/v2/schemas/image",
-		Properties: properties(p, img),
+		Properties: properties(p, img, lang),
 	}
 }
 
-func properties(p kuva.Principal, img *kuva.Image) map[string]string {
+func properties(p kuva.Principal, img *kuva.Image, lang message.Language) map[string]string {
 	facts := map[string]string{}
 	if img.LastFailure != nil && (p.Admin || img.Owner != "" && img.Owner == p.ProjectID) {
-		facts[propertyLastFailure] = img.LastFailure.Sentence
+		facts[propertyLastFailure] = message.Told(img.LastFailure.Sentence, lang)
 	}
 	switch {
 	case img.Status == kuva.StatusImporting:

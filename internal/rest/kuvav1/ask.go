@@ -25,7 +25,7 @@ func (a *API) beginUpload(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Location", Prefix+"/uploads/"+u.ID)
-	rest.WriteJSON(w, http.StatusCreated, wireUpload(u))
+	rest.WriteJSON(w, http.StatusCreated, wireUpload(u, rest.LanguageOf(r)))
 	return nil
 }
 
@@ -144,6 +144,6 @@ func (a *API) finishUpload(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rest.WriteJSON(w, http.StatusAccepted, wireUpload(u))
+	rest.WriteJSON(w, http.StatusAccepted, wireUpload(u, rest.LanguageOf(r)))
 	return nil
 }

@@ -60,7 +60,7 @@ func (a *API) collect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rest.WriteJSON(w, http.StatusAccepted, wireJob(j))
+	rest.WriteJSON(w, http.StatusAccepted, wireJob(j, rest.LanguageOf(r)))
 	return nil
 }
 

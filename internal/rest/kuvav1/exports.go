@@ -10,6 +10,7 @@ import (
 	"kuva/internal/job"
 	"kuva/internal/rest"
 	"kuva/internal/transfer/export"
+	"kuva/message"
 )
 
 func (a *API) startExport(w http.ResponseWriter, r *http.Request) error {
@@ -37,7 +38,7 @@ func (a *API) startExport(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Location", Prefix+"/exports/"+e.ID)
-	rest.WriteJSON(w, http.StatusAccepted, wireExport(e))
+	rest.WriteJSON(w, http.StatusAccepted, wireExport(e, rest.LanguageOf(r)))
 	return nil
 }
 
@@ -69,7 +70,7 @@ func (a *API) pageOfExports(w http.ResponseWriter, r *http.Request, image string
 	}
 	out := api.Exports{Exports: make([]api.Export, len(list))}
 	for i, e := range list {
-		out.Exports[i] = wireExport(e)
+		out.Exports[i] = wireExport(e, rest.LanguageOf(r))
 	}
 	if len(list) == limit {
 		out.Next = q.next(r, list[len(list)-1].ID)
@@ -87,7 +88,7 @@ func (a *API) export(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rest.WriteJSON(w, http.StatusOK, wireExport(e))
+	rest.WriteJSON(w, http.StatusOK, wireExport(e, rest.LanguageOf(r)))
 	return nil
 }
 
@@ -100,7 +101,7 @@ func (a *API) cancelExport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rest.WriteJSON(w, http.StatusAccepted, wireExport(e))
+	rest.WriteJSON(w, http.StatusAccepted, wireExport(e, rest.LanguageOf(r)))
 	return nil
 }
 
@@ -159,7 +160,7 @@ func bucketOf(b *api.BucketObject) (images.BucketObject, images.BucketKeys) {
 		images.BucketKeys{Access: b.Access, Secret: b.Secret, Session: b.Session}
 }
 
-func wireExport(e *export.Export) api.Export {
+func wireExport(e *export.Export, lang message.Language) api.Export {
 	out := api.Export{
 		ID: e.ID, Image: e.Image, Project: e.Project, User: e.User, Format: e.Format, Compressed: e.Compressed, Settings: orEmpty(e.Settings),
 		Host: text(e.Target.Host), State: e.State, Cancelling: e.Cancelling, Attempt: e.Attempt, Size: known(e.Size), Done: e.Done, Sent: e.Sent,
@@ -169,7 +170,7 @@ func wireExport(e *export.Export) api.Export {
 		out.Bucket = &api.BucketObject{Name: b.Name, Endpoint: b.Endpoint, Region: b.Region, Bucket: b.Bucket, Style: b.Style, Object: b.Object}
 	}
 	if e.Code != "" {
-		out.Failure = &api.JobFailure{Code: string(e.Code), Sentence: e.Sentence}
+		out.Failure = &api.JobFailure{Code: string(e.Code), Sentence: message.Told(e.Sentence, lang)}
 	}
 	if m := e.Manifest; m != nil {
 		i := m.Image

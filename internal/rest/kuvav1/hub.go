@@ -17,6 +17,7 @@ import (
 	"kuva/internal/images"
 	"kuva/internal/job"
 	"kuva/internal/transfer/upload"
+	"kuva/message"
 )
 
 // The kinds of events that tell of a change. See openapi.yaml for all.
@@ -232,7 +233,7 @@ func (h *hub) pump() {
 	go h.images.Watch(ctx, h.look, followed.Done, func(img kuva.Image) { h.publish(eventImage, img.Owner, wireImage(img)) })
 	if h.uploads != nil {
 		followed.Add(1)
-		go h.uploads.Watch(ctx, h.look, followed.Done, func(u *catalog.Upload) { h.publish(eventUpload, u.Project, wireUpload(u)) })
+		go h.uploads.Watch(ctx, h.look, followed.Done, func(u *catalog.Upload) { h.publish(eventUpload, u.Project, wireUpload(u, message.English)) })
 	}
 	ready := h.ready
 	go func() {
@@ -264,7 +265,7 @@ func (h *hub) takeJobs(ctx context.Context, changes <-chan job.Job) {
 			if !open {
 				return
 			}
-			h.publish(eventJob, j.Project, wireJob(j))
+			h.publish(eventJob, j.Project, wireJob(j, message.English))
 		}
 	}
 }

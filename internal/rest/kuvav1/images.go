@@ -6,6 +6,7 @@ import (
 	"kuva/api"
 	"kuva/internal/images"
 	"kuva/internal/rest"
+	"kuva/message"
 )
 
 func (a *API) image(w http.ResponseWriter, r *http.Request) error {
@@ -17,11 +18,11 @@ func (a *API) image(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rest.WriteJSON(w, http.StatusOK, wireDetails(d))
+	rest.WriteJSON(w, http.StatusOK, wireDetails(d, rest.LanguageOf(r)))
 	return nil
 }
 
-func wireDetails(d *images.Details) api.ImageDetails {
+func wireDetails(d *images.Details, lang message.Language) api.ImageDetails {
 	img := d.Image
 	out := api.ImageDetails{
 		ID: img.ID, Name: img.Name, Project: img.Owner, Status: string(img.Status), Origin: text(string(img.Origin)), Recovered: img.Recovered,
@@ -36,7 +37,7 @@ func wireDetails(d *images.Details) api.ImageDetails {
 		own.Lineage = append(own.Lineage, api.Ancestor{ID: x.ID, Name: x.Name, Status: string(x.Status)})
 	}
 	if f := img.LastFailure; f != nil {
-		own.LastFailure = &api.ImageFailure{Code: string(f.Code), Sentence: f.Sentence, At: f.At, Received: f.Received}
+		own.LastFailure = &api.ImageFailure{Code: string(f.Code), Sentence: message.Told(f.Sentence, lang), At: f.At, Received: f.Received}
 	}
 	if c := d.Cost; c != nil {
 		own.Cost = &api.Cost{Stored: c.Stored, Unique: c.Unique, UniqueError: c.UniqueError}

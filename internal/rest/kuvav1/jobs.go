@@ -8,6 +8,7 @@ import (
 	"kuva/internal/images"
 	"kuva/internal/job"
 	"kuva/internal/rest"
+	"kuva/message"
 )
 
 func (a *API) jobs(w http.ResponseWriter, r *http.Request) error {
@@ -32,7 +33,7 @@ func (a *API) jobs(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := api.Jobs{Jobs: make([]api.Job, len(jobs))}
 	for i, j := range jobs {
-		out.Jobs[i] = wireJob(j)
+		out.Jobs[i] = wireJob(j, rest.LanguageOf(r))
 	}
 	if len(jobs) == limit {
 		out.Next = q.next(r, jobs[len(jobs)-1].ID)
@@ -50,7 +51,7 @@ func (a *API) job(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rest.WriteJSON(w, http.StatusOK, wireJob(j))
+	rest.WriteJSON(w, http.StatusOK, wireJob(j, rest.LanguageOf(r)))
 	return nil
 }
 
@@ -63,11 +64,13 @@ func (a *API) cancelJob(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rest.WriteJSON(w, http.StatusAccepted, wireJob(j))
+	rest.WriteJSON(w, http.StatusAccepted, wireJob(j, rest.LanguageOf(r)))
 	return nil
 }
 
-func wireJob(j job.Job) api.Job {
+// wireJob tells why a job failed in a language. Events are for all who listen,
+// and tell it in English.
+func wireJob(j job.Job, lang message.Language) api.Job {
 	out := api.Job{
 		ID: j.ID, Kind: j.Kind, State: string(j.State), Image: text(j.Image), Project: text(j.Project), RequestID: text(j.RequestID),
 		Attempt: j.Attempt, Cancelling: j.Cancel && !j.State.Final(),
@@ -78,7 +81,7 @@ func wireJob(j job.Job) api.Job {
 		out.Progress.Total = &j.Total
 	}
 	if j.Code != "" {
-		out.Failure = &api.JobFailure{Code: string(j.Code), Sentence: j.Sentence}
+		out.Failure = &api.JobFailure{Code: string(j.Code), Sentence: message.Told(j.Sentence, lang)}
 	}
 	return out
 }

@@ -30,7 +30,7 @@ func (a *API) copyImage(w http.ResponseWriter, r *http.Request) error {
 		status = http.StatusAccepted
 	}
 	w.Header().Set("Location", Prefix+"/images/"+img.ID)
-	rest.WriteJSON(w, status, wireDetails(&images.Details{Image: img}))
+	rest.WriteJSON(w, status, wireDetails(&images.Details{Image: img}, rest.LanguageOf(r)))
 	return nil
 }
 
@@ -85,7 +85,7 @@ func (a *API) acceptMove(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rest.WriteJSON(w, http.StatusOK, wireDetails(&images.Details{Image: img}))
+	rest.WriteJSON(w, http.StatusOK, wireDetails(&images.Details{Image: img}, rest.LanguageOf(r)))
 	return nil
 }
 

@@ -36,6 +36,6 @@ func (a *API) replicate(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Location", Prefix+"/jobs/"+j.ID)
-	rest.WriteJSON(w, http.StatusAccepted, wireJob(j))
+	rest.WriteJSON(w, http.StatusAccepted, wireJob(j, rest.LanguageOf(r)))
 	return nil
 }

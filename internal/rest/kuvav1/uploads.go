@@ -7,6 +7,7 @@ import (
 	"kuva/internal/catalog"
 	"kuva/internal/rest"
 	"kuva/internal/transfer/upload"
+	"kuva/message"
 )
 
 // uploads answers with a page of uploads.
@@ -28,7 +29,7 @@ func (a *API) uploads(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := api.Uploads{Uploads: make([]api.Upload, len(list))}
 	for i, u := range list {
-		out.Uploads[i] = wireUpload(u)
+		out.Uploads[i] = wireUpload(u, rest.LanguageOf(r))
 	}
 	if len(list) == limit {
 		out.Next = q.next(r, list[len(list)-1].ID)
@@ -47,7 +48,7 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rest.WriteJSON(w, http.StatusOK, wireUpload(u))
+	rest.WriteJSON(w, http.StatusOK, wireUpload(u, rest.LanguageOf(r)))
 	return nil
 }
 
@@ -64,7 +65,7 @@ func (a *API) endUpload(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func wireUpload(u *catalog.Upload) api.Upload {
+func wireUpload(u *catalog.Upload, lang message.Language) api.Upload {
 	out := api.Upload{
 		ID: u.ID, Protocol: u.Protocol, ProjectID: u.Project, UserID: u.Principal.UserID, ImageID: text(u.Image), Name: u.Name,
 		Size: known(u.Size), Received: u.Received, State: string(u.State), JobID: text(u.Job),
@@ -74,7 +75,7 @@ func wireUpload(u *catalog.Upload) api.Upload {
 		out.Metadata = map[string]string{}
 	}
 	if f := u.Failure; f != nil {
-		out.Failure = &api.UploadFailure{Code: string(f.Code), Message: f.Sentence}
+		out.Failure = &api.UploadFailure{Code: string(f.Code), Message: message.Told(f.Sentence, lang)}
 	}
 	return out
 }

@@ -11,6 +11,7 @@ import (
 	"kuva/api"
 	"kuva/chunk"
 	"kuva/internal/catalog"
+	"kuva/message"
 )
 
 // begin makes an upload of a disk of five bytes.
@@ -94,7 +95,7 @@ func TestUploads(t *testing.T) {
 
 // TestUploadOfNull: metadata are never null.
 func TestUploadOfNull(t *testing.T) {
-	b, err := json.Marshal(wireUpload(&catalog.Upload{Size: -1}))
+	b, err := json.Marshal(wireUpload(&catalog.Upload{Size: -1}, message.English))
 	if err != nil || !strings.Contains(string(b), `"metadata":{}`) || !strings.Contains(string(b), `"size":null`) {
 		t.Errorf("%s %v", b, err)
 	}
