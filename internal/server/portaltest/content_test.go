@@ -1,6 +1,7 @@
 package portaltest
 
 import (
+	"encoding/json"
 	"os"
 	"testing"
 
@@ -70,4 +71,11 @@ func (w *world) furnish(t testing.TB) furnished {
 	}
 	share(t, w.client, f.debian, green.Project)
 	return f
+}
+
+func decode(t testing.TB, body []byte, out any) {
+	t.Helper()
+	if err := json.Unmarshal(body, out); err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
 }
