@@ -20,6 +20,7 @@ func newImageUpload() *cobra.Command {
 	var n client.NewImage
 	var properties []string
 	var asJSON, quiet, mustBoot bool
+	var how sending
 	cmd := &cobra.Command{
 		Use:   "upload FILE|-",
 		Short: "Make an image of a file",
@@ -28,8 +29,14 @@ the file's without its ending, the disk format is told by its bytes, unless you 
 otherwise. A file is looked into before its first byte is sent, and the worst that
 was found is told: see kuva inspect.
 
-The bytes are hashed on the way and compared with what the service says it keeps.
-If the upload fails, the image stays and can be filled again: name it with --id.`,
+A kuva is asked first which chunks of the disk it lacks, and only those travel,
+packed; of another cloud, and of standard input, all bytes travel (--method put).
+An upload that was broken off goes on where it was when the same command is run
+again, within some days.
+
+With --method put the bytes are hashed on the way and compared with what the
+service says it keeps. If that fails, the image stays and can be filled again:
+name it with --id.`,
 		Example: `  kuva image upload debian-12.qcow2
   kuva image upload disk.img --name web-1 --disk-format raw --property os_distro=debian
   xz -dc disk.raw.xz | kuva image upload - --name web-2 --disk-format raw
@@ -37,6 +44,9 @@ If the upload fails, the image stays and can be filled again: name it with --id.
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if n.Properties, err = pairs(properties); err != nil {
+				return err
+			}
+			if err := how.check(); err != nil {
 				return err
 			}
 			in, bytes, err := openSource(cmd, args[0])
@@ -60,15 +70,21 @@ If the upload fails, the image stays and can be filled again: name it with --id.
 			if err != nil {
 				return err
 			}
-			img, err := queued(cmd, c, n)
+			d, err := how.asksFirst(cmd.Context(), c, n, in, bytes)
 			if err != nil {
 				return judged(err)
 			}
-			p := newProgress(cmd, quiet, "upload", bytes)
-			img, err = upload(cmd, c, img, in, bytes, p)
-			p.end()
+			var img api.Image
+			if d != nil {
+				img, err = how.askUpload(cmd, c, n, f, d, quiet)
+			} else {
+				img, err = how.put(cmd, c, n, in, bytes, quiet)
+			}
 			if err != nil {
 				return err
+			}
+			if how.events {
+				return nil
 			}
 			if quiet && !asJSON {
 				fmt.Fprintln(cmd.OutOrStdout(), img.ID)
@@ -90,6 +106,9 @@ If the upload fails, the image stays and can be filled again: name it with --id.
 	f.BoolVar(&n.Protected, "protected", false, "keep it from being deleted")
 	f.StringVar(&n.ID, "id", "", "`ID` of a queued image to fill, or of the new one")
 	f.BoolVar(&mustBoot, "check", false, "upload nothing if something inside keeps a machine from starting")
+	f.StringVar(&how.method, "method", methodAuto, "`METHOD`: ask (what the cloud lacks of the disk), put (the file as it is), auto")
+	f.StringVar(&how.bandwidth, "bandwidth", "", "send at most so many bytes a second: `RATE` as 20MiB/s")
+	f.BoolVar(&how.events, "events", false, "print what happens as JSON, one event a line, the image last")
 	f.BoolVar(&asJSON, "json", false, "print the image as JSON")
 	f.BoolVarP(&quiet, "quiet", "q", false, "no progress; print the image's id only")
 	return cmd
@@ -150,17 +169,46 @@ func guess(ctx context.Context, n *client.NewImage, in io.Reader, bytes int64, f
 	return nil
 }
 
+// put sends a file as it is.
+func (s *sending) put(cmd *cobra.Command, c *client.Client, n client.NewImage, in io.Reader, bytes int64, quiet bool) (api.Image, error) {
+	img, err := queued(cmd, c, n)
+	if err != nil {
+		return img, judged(err)
+	}
+	if s.rate > 0 {
+		in = &paced{Reader: in, rate: s.rate}
+	}
+	p := newProgress(cmd, quiet || s.events, "upload", bytes)
+	events := &eventLines{out: cmd.OutOrStdout(), on: s.events}
+	events.say(map[string]any{"event": "began", "image": img.ID, "resumed": false})
+	img, err = upload(cmd, c, img, in, bytes, p, events)
+	p.end()
+	if err != nil {
+		events.say(map[string]any{"event": "failed", "image": img.ID, "message": err.Error()})
+		return img, err
+	}
+	events.say(map[string]any{"event": "done", "image": img})
+	return img, nil
+}
+
 // queued finds the image to fill, or makes it.
 func queued(cmd *cobra.Command, c *client.Client, n client.NewImage) (api.Image, error) {
 	if n.ID == "" {
 		return c.Create(cmd.Context(), n)
 	}
+	return fillable(cmd, c, n)
+}
+
+// fillable finds the image with an id, or makes it.
+func fillable(cmd *cobra.Command, c *client.Client, n client.NewImage) (api.Image, error) {
 	img, err := c.Show(cmd.Context(), n.ID)
 	switch {
 	case errors.Is(err, client.ErrNotFound):
 		return c.Create(cmd.Context(), n)
 	case err != nil:
 		return img, err
+	case img.Status == "uploading" && cmd.Flags().Lookup("method").Value.String() != methodPut:
+		return img, nil // an upload that was broken off goes on
 	case img.Status != "queued":
 		return img, fmt.Errorf("image %s is %s: only a queued one can be filled", img.ID, img.Status)
 	}
@@ -172,9 +220,12 @@ func queued(cmd *cobra.Command, c *client.Client, n client.NewImage) (api.Image,
 	return img, nil
 }
 
-func upload(cmd *cobra.Command, c *client.Client, img api.Image, in io.Reader, bytes int64, p *progress) (api.Image, error) {
+func upload(cmd *cobra.Command, c *client.Client, img api.Image, in io.Reader, bytes int64, p *progress, events *eventLines) (api.Image, error) {
 	done, err := c.Upload(cmd.Context(), img.ID, in, client.UploadOptions{
-		Size: bytes, Progress: func(sent int64) { p.at(sent, bytes) },
+		Size: bytes, Progress: func(sent int64) {
+			p.at(sent, bytes)
+			events.often(map[string]any{"event": "progress", "done": sent, "total": bytes, "sent": sent})
+		},
 	})
 	if err != nil {
 		return done, judged(fmt.Errorf("%w\nThe image stays queued. Fill it again with: kuva image upload FILE --id %s\nor give it up with: kuva image delete %[2]s", err, img.ID))

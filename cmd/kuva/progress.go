@@ -5,11 +5,14 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"kuva/client"
 )
 
 // progress shows how far a transfer is: a bar on a terminal, else a line every
@@ -21,6 +24,27 @@ type progress struct {
 	end func()
 	// say prints a line beside it.
 	say func(line string)
+	// more, if not nil, tells what else there is to say of an upload that asks
+	// first.
+	more func(x client.AskProgress) string
+	note atomic.Pointer[string] // what it said last
+}
+
+// ask is at for an upload that asks first.
+func (p *progress) ask(x client.AskProgress) {
+	if p.more != nil {
+		text := p.more(x)
+		p.note.Store(&text)
+	}
+	p.at(x.Done, x.Total)
+}
+
+// noted is what stands behind the line.
+func (p *progress) noted() string {
+	if text := p.note.Load(); text != nil {
+		return "; " + *text
+	}
+	return ""
 }
 
 const lineEvery = 5 * time.Second
@@ -40,25 +64,24 @@ func newProgress(cmd *cobra.Command, quiet bool, verb string, total int64) *prog
 func newBar(out io.Writer, verb string, total int64) *progress {
 	p := mpb.New(mpb.WithOutput(out), mpb.WithWidth(30), mpb.WithAutoRefresh())
 	began := time.Now()
+	shown := &progress{say: func(line string) { _, _ = fmt.Fprintln(p, line) }}
 	bar := p.AddBar(max(total, 0),
 		mpb.PrependDecorators(decor.Any(func(s decor.Statistics) string {
-			return progressLine(verb, s.Current, s.Total, time.Since(began)) + " "
+			return progressLine(verb, s.Current, s.Total, time.Since(began)) + shown.noted() + " "
 		})))
-	return &progress{
-		at: func(done, total int64) {
-			if total >= 0 {
-				bar.SetTotal(total, false)
-			}
-			bar.SetCurrent(done)
-		},
-		end: func() {
-			if !bar.Completed() {
-				bar.Abort(false)
-			}
-			p.Wait()
-		},
-		say: func(line string) { _, _ = fmt.Fprintln(p, line) },
+	shown.at = func(done, total int64) {
+		if total >= 0 {
+			bar.SetTotal(total, false)
+		}
+		bar.SetCurrent(done)
 	}
+	shown.end = func() {
+		if !bar.Completed() {
+			bar.Abort(false)
+		}
+		p.Wait()
+	}
+	return shown
 }
 
 func newLines(out io.Writer, verb string, total int64) *progress {
@@ -66,27 +89,26 @@ func newLines(out io.Writer, verb string, total int64) *progress {
 	began := time.Now()
 	last := began
 	say := func(line string) { fmt.Fprintln(out, line) }
-	return &progress{
-		at: func(done, all int64) {
-			mu.Lock()
-			defer mu.Unlock()
-			t := time.Now()
-			if t.Sub(last) < lineEvery {
-				return
-			}
-			last = t
-			if all < 0 {
-				all = total
-			}
-			say(progressLine(verb, done, all, t.Sub(began)))
-		},
-		end: func() {},
-		say: func(line string) {
-			mu.Lock()
-			defer mu.Unlock()
-			say(line)
-		},
+	shown := &progress{end: func() {}}
+	shown.at = func(done, all int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		t := time.Now()
+		if t.Sub(last) < lineEvery {
+			return
+		}
+		last = t
+		if all < 0 {
+			all = total
+		}
+		say(progressLine(verb, done, all, t.Sub(began)) + shown.noted())
 	}
+	shown.say = func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		say(line)
+	}
+	return shown
 }
 
 // progressLine is one line of a transfer, for a log.
