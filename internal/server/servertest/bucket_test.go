@@ -86,7 +86,7 @@ func TestNodesOnABucket(t *testing.T) {
 	onA := a.Login(t, servertest.Admin)
 	onB := onA.At(b.URL)
 	fields := servertest.Fields{"name": "x", "disk_format": "raw", "container_format": "bare"}
-	size := 40 << 20 // two packs, of which the first travels in parts
+	size := 24 << 20 // a pack of some 18 MiB, which travels in parts
 
 	content := servertest.Content(1, size)
 	image := onA.MustCreate(t, fields)
