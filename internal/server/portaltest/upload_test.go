@@ -15,7 +15,7 @@ import (
 // nothing but what was under way, and another one goes on with it.
 func TestUploadGoesOnInAnotherBrowser(t *testing.T) {
 	w := start(t)
-	size := servertest.Count(256, 2048) << 20
+	size := servertest.Count(128, 2048) << 20
 	content := servertest.Random(7, size)
 	file := filepath.Join(t.TempDir(), "disk.img")
 	if err := os.WriteFile(file, content, 0o600); err != nil {

@@ -1,6 +1,7 @@
 // Uploads of this browser, by tus: parts are durable as they come, so that one
-// goes on after a reload, a sleep or a restart, when the same file is chosen
-// again. What is kept in the browser is where an upload lies, and nothing secret.
+// goes on after a reload, a sleep or a restart, in another browser too, when the
+// same file is chosen again. The service knows what was begun; nothing is kept
+// here.
 import * as tus from 'tus-js-client';
 import { del, freshToken, get } from '../../lib/api';
 import { language } from '../../lib/i18n.svelte';
@@ -32,6 +33,7 @@ export interface Transfer {
   why: string;
   image: string;
   upload: string;
+  file: string;
 }
 
 const atOnce = 2;
@@ -56,37 +58,41 @@ export const queue = {
 
 const find = (id: number) => list.find((x) => x.id === id);
 
-function fingerprint(file: File): string {
-  return ['kuva', session.project, file.name, file.size, file.lastModified].join('/');
+interface Open {
+  id: string;
+  protocol: string;
+  size: number | null;
+  image_id: string | null;
+  metadata: Record<string, string>;
 }
 
-/** Whether an upload of this file was broken off in this browser. */
-export async function begun(file: File): Promise<boolean> {
-  const probe = new tus.Upload(file, { endpoint: '/files', fingerprint: async () => fingerprint(file) });
-  return (await probe.findPreviousUploads()).length > 0;
+/** What tells a file from others of the same name. */
+const stamp = (file: File) => String(file.lastModified);
+
+/** Finds the upload of this file that was broken off. */
+export async function begun(file: File): Promise<Open | undefined> {
+  if (list.some((x) => x.file === file.name && x.size === file.size && x.upload !== '')) return undefined;
+  const page = await get<{ uploads: Open[] }>('/kuva/v1/uploads?state=open&limit=1000');
+  return page.uploads.find(
+    (u) => u.protocol === 'tus' && u.size === file.size && u.metadata.filename === file.name && u.metadata.modified === stamp(file),
+  );
 }
 
 /** Begins, or goes on with, the upload of a file. */
 export function add(wish: Wish): void {
   const id = ++last;
   list.push({
-    id, name: wish.name, project: session.project, size: wish.file.size, sent: 0, kept: 0, speed: 0, state: 'waiting', why: '', image: '', upload: '',
+    id, name: wish.name, project: session.project, size: wish.file.size, sent: 0, kept: 0, speed: 0, state: 'waiting', why: '', image: '', upload: '', file: wish.file.name,
   });
   const upload = new tus.Upload(wish.file, {
     endpoint: '/files',
     chunkSize: partSize,
     retryDelays: [0, 1000, 3000, 5000, 10_000, 20_000, 30_000, 60_000, 60_000, 60_000],
-    removeFingerprintOnSuccess: true,
-    metadata: { filename: wish.file.name, name: wish.name, ...(wish.format ? { disk_format: wish.format } : {}), ...wish.metadata },
-    fingerprint: async () => fingerprint(wish.file),
+    storeFingerprintForResuming: false,
+    metadata: { filename: wish.file.name, modified: stamp(wish.file), name: wish.name, ...(wish.format ? { disk_format: wish.format } : {}), ...wish.metadata },
     onBeforeRequest: async (req) => {
       req.setHeader('X-Auth-Token', await freshToken());
       req.setHeader('Accept-Language', language());
-    },
-    onAfterResponse: (_, res) => {
-      const at = find(id);
-      const image = res.getHeader('X-Kuva-Image');
-      if (at && image) at.image = image;
     },
     onUploadUrlAvailable: () => {
       const at = find(id);
@@ -120,8 +126,11 @@ async function start(id: number): Promise<void> {
   r.marks = [];
   r.heard = Date.now();
   if (!r.upload.url) {
-    const before = await r.upload.findPreviousUploads();
-    if (before[0]) r.upload.resumeFromPreviousUpload(before[0]);
+    const before = await begun(r.upload.file as File).catch(() => undefined);
+    if (before) {
+      r.upload.options.uploadUrl = `/files/${before.id}`;
+      at.upload = before.id;
+    }
   }
   r.upload.start();
   next();
