@@ -1,1 +1,0 @@
-export{t as default}from"./Acts-D-Ut3Ai4.js";

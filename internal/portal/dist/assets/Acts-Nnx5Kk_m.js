@@ -1,0 +1,1 @@
+export{t as default}from"./Acts-2Ol3R-FU.js";

@@ -1,1 +1,0 @@
-import{B as e,E as t,H as n,Z as r,et as i,h as a,j as o,pt as s}from"./i18n.svelte-4YGTrl8T.js";var c=n(`<span><!></span>`);function l(n,l){let u=a(l,`tone`,3,`plain`);var d=c(),f=i(d);o(f,()=>l.children),s(d),r(()=>t(d,1,`badge ${u()??``}`,`svelte-1fmrh5r`)),e(n,d)}export{l as t};

@@ -1,1 +1,0 @@
-export{t as default}from"./Doctor-B7kiIO5O.js";

@@ -1,0 +1,1 @@
+export{t as default}from"./Doctor-D2sv23MO.js";

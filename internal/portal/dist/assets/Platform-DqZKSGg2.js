@@ -1,1 +1,0 @@
-import"./i18n.svelte-4YGTrl8T.js";import{t as e}from"./List-DIVWwj5w.js";function t(t){e(t,{tab:`platform`})}export{t as default};
