@@ -40,7 +40,9 @@ export function setToken(value: string | null, expiresAt?: string): void {
   token = value === null ? null : { value, expires: expiresAt ? Date.parse(expiresAt) : Infinity };
 }
 
-function renewOnce(): Promise<void> {
+/** Gets a new token, where the one that seemed good was refused; once for all
+ * who wait. */
+export function renewToken(): Promise<void> {
   renewing ??= renew().finally(() => (renewing = null));
   return renewing;
 }
@@ -48,7 +50,7 @@ function renewOnce(): Promise<void> {
 /** A token that is good for half a minute at least. Uploads ask before each
  * part, since they live longer than a token does. */
 export async function freshToken(): Promise<string> {
-  if (!token || token.expires - Date.now() < 30_000) await renewOnce();
+  if (!token || token.expires - Date.now() < 30_000) await renewToken();
   if (!token) throw new LoggedOut();
   return token.value;
 }
@@ -80,7 +82,7 @@ export async function call(path: string, c: Call = {}): Promise<Response> {
     const answer = await send(path, { method: c.method ?? 'GET', headers, body, signal: c.signal ?? null });
     if (answer.ok) return answer;
     if (answer.status === 401 && !again) {
-      await renewOnce();
+      await renewToken();
       continue;
     }
     throw await failure(answer);

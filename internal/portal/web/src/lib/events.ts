@@ -1,7 +1,7 @@
 // Events of /kuva/v1/events: what changes in the project, as it changes. They
 // come by fetch and not by EventSource, which can send no token.
 import type { ImageEvent, Job } from './types';
-import { freshToken, LoggedOut, send } from './api';
+import { freshToken, LoggedOut, renewToken, send } from './api';
 import { language } from './i18n.svelte';
 
 interface Kinds {
@@ -38,7 +38,7 @@ async function run(signal: AbortSignal): Promise<void> {
         wait = 1000;
         last = await read(answer.body, last);
       } else if (answer.status === 401) {
-        // the next turn renews the token, or finds the session at its end
+        await renewToken(); // or the session is at its end
       }
     } catch (e) {
       if (e instanceof LoggedOut || signal.aborted) return;

@@ -30,6 +30,9 @@ const path = '/portal/session';
 let now = $state.raw<Session | null>(null);
 let front = $state.raw<Front>({ log_in: 'password', url: '', session: false });
 let ended = $state(false);
+// By value: a new token every quarter of an hour is no new project.
+const project = $derived(now?.project?.id ?? '');
+const writer = $derived(!!now && (now.admin || now.roles.includes('member')));
 
 export const session = {
   /** null while nobody is logged in. */
@@ -38,7 +41,7 @@ export const session = {
   },
   /** The id of the project that is worked in, "" without one. */
   get project(): string {
-    return now?.project?.id ?? '';
+    return project;
   },
   /** How people log in here. */
   get front(): Front {
@@ -50,7 +53,7 @@ export const session = {
   },
   /** Whether the user may do more than read. */
   get writer(): boolean {
-    return !!now && (now.admin || now.roles.includes('member'));
+    return writer;
   },
 };
 
