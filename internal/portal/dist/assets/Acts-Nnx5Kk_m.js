@@ -1,1 +1,0 @@
-export{t as default}from"./Acts-2Ol3R-FU.js";

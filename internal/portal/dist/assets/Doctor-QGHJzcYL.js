@@ -1,1 +1,0 @@
-export{t as default}from"./Doctor-D2sv23MO.js";
