@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""uploads.py KUVA [MIB [REPEAT]]: upload a file of new random bytes to a kuva by PUT and by tus, with curl, taking turns,
-and print a table: throughput until the image is active, CPU seconds of the server until then, and what its memory
-(PSS) grew by meanwhile, as medians. By tus the image is a disk (shown as raw), whose hashes a job fills in later; it is
+"""uploads.py KUVA [MIB [REPEAT]]: upload a file of new random bytes to a kuva by PUT and by tus, with curl, and by asking
+first, with kuva image upload, taking turns, and print a table: throughput until the image is active, CPU seconds of the server until then, and what its memory
+(PSS) grew by meanwhile, as medians. By tus and by asking the image is a disk (shown as raw), whose hashes a job fills in later; it is
 waited for between the turns and not counted, as no upload waits for it."""
 import json, os, signal, socket, statistics, subprocess, sys, tempfile, threading, time, urllib.request
 
@@ -69,6 +69,14 @@ def tus(path):
     return headers["X-Image-Id"]
 
 
+def ask(path):
+    env = dict(os.environ, OS_AUTH_URL=base + "/identity/v3", OS_USERNAME="admin", OS_PASSWORD="bench-password", OS_PROJECT_NAME="admin",
+               OS_USER_DOMAIN_NAME="Default", OS_PROJECT_DOMAIN_NAME="Default", OS_CLIENT_CONFIG_FILE="/nonexistent")
+    env.pop("OS_CLOUD", None)
+    return subprocess.run([kuva, "image", "upload", path, "--method", "ask", "--disk-format", "raw", "--name", "ask", "--quiet"],
+                          check=True, capture_output=True, text=True, env=env).stdout.strip()
+
+
 def active(image):
     while True:
         status = call("GET", "/v2/images/" + image, X_Auth_Token=token)[1]["status"]
@@ -117,7 +125,7 @@ try:
         "identity": {"methods": ["password"], "password": {"user": {"name": "admin", "domain": {"id": "default"}, "password": "bench-password"}}},
         "scope": {"project": {"name": "admin", "domain": {"id": "default"}}}}})
     token = headers["X-Subject-Token"]
-    rows = {put: [], tus: []}
+    rows = {put: [], tus: [], ask: []}
     for turn in range(repeat):
         for way in rows:
             rows[way].append(measure(way, work.name + "/file"))
