@@ -28,6 +28,8 @@ type DownloadOptions struct {
 	Tries int
 	// Pause is the wait before the first of these tries; it doubles [500 ms].
 	Pause time.Duration
+	// Bandwidth is how many bytes a second are taken at most. 0 is any number.
+	Bandwidth int64
 	// Stall is how long no byte may come before the connection counts as
 	// broken [2 min].
 	Stall time.Duration
@@ -67,7 +69,7 @@ func (c *Client) download(ctx context.Context, img api.Image, w io.Writer, opt D
 	if img.Size < 0 {
 		return fmt.Errorf("%w: it is %s", ErrNoContent, img.Status)
 	}
-	in := &incoming{to: w, sum: digestOf(img), progress: opt.Progress, size: img.Size}
+	in := &incoming{ctx: ctx, to: w, sum: digestOf(img), progress: opt.Progress, size: img.Size}
 	if opt.Have != nil {
 		in.to = io.Discard
 		if _, err := io.Copy(in, opt.Have); err != nil {
@@ -75,6 +77,7 @@ func (c *Client) download(ctx context.Context, img api.Image, w io.Writer, opt D
 		}
 		in.to = w
 	}
+	in.pace = newPace(opt.Bandwidth)
 	for try := 0; in.done < in.size; {
 		before := in.done
 		err := c.fetch(ctx, img, in, opt.Stall)
@@ -207,6 +210,8 @@ func (e *localError) Unwrap() error { return e.err }
 
 // incoming hashes, counts and passes on what comes.
 type incoming struct {
+	ctx      context.Context //nolint:containedctx // of the one download
+	pace     *pace           // nil while what is there already is read
 	to       io.Writer
 	sum      *digest
 	progress func(int64)
@@ -233,5 +238,8 @@ func (in *incoming) Write(p []byte) (int, error) {
 	}
 	in.done += int64(len(p))
 	in.progress(in.done)
+	if in.pace != nil {
+		return all, in.pace.wait(in.ctx, len(p))
+	}
 	return all, nil
 }

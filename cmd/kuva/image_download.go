@@ -17,8 +17,8 @@ import (
 
 func newImageDownload() *cobra.Command {
 	var cloud cloud
-	var output string
-	var force, quiet bool
+	var output, bandwidth string
+	var force, quiet, events bool
 	cmd := &cobra.Command{
 		Use:   "download ID|NAME",
 		Short: "Save the content of an image",
@@ -41,13 +41,28 @@ from it when you call it again.`,
 			if err != nil {
 				return judged(err)
 			}
-			p := newProgress(cmd, quiet, "download", img.Size)
+			lines := &eventLines{out: cmd.OutOrStdout(), on: events}
+			p := newProgress(cmd, quiet || events, "download", img.Size)
 			defer p.end()
 			opt := client.DownloadOptions{
-				Progress: func(done int64) { p.at(done, img.Size) },
-				Retry:    func(err error) { p.say(fmt.Sprintf("%v: going on from there", err)) },
+				Progress: func(done int64) {
+					p.at(done, img.Size)
+					lines.often(map[string]any{"event": "progress", "done": done, "total": img.Size})
+				},
+				Retry: func(err error) {
+					p.say(fmt.Sprintf("%v: going on from there", err))
+					lines.say(map[string]any{"event": "retry", "message": err.Error()})
+				},
+			}
+			if bandwidth != "" {
+				if opt.Bandwidth, err = parseRate(bandwidth); err != nil {
+					return err
+				}
 			}
 			if output == "-" {
+				if events {
+					return usagef("--events and --output - would both write to standard output")
+				}
 				return judged(c.Download(cmd.Context(), img, cmd.OutOrStdout(), opt))
 			}
 			if output == "" {
@@ -58,10 +73,13 @@ from it when you call it again.`,
 					return fmt.Errorf("%s is there already: choose another --output, or say --force", output)
 				}
 			}
+			lines.say(map[string]any{"event": "began", "image": img.ID, "file": output})
 			if err := save(cmd.Context(), c, img, output, force, opt); err != nil {
+				lines.say(map[string]any{"event": "failed", "image": img.ID, "message": err.Error()})
 				return judged(err)
 			}
 			p.end()
+			lines.say(map[string]any{"event": "done", "image": img, "file": output})
 			if !quiet {
 				fmt.Fprintf(cmd.ErrOrStderr(), "saved %s, %s, as %s\n", img.ID, size(img.Size), output)
 			}
@@ -72,6 +90,8 @@ from it when you call it again.`,
 	cloud.flags(f)
 	f.StringVarP(&output, "output", "o", "", "`FILE` to write, - for standard output (default: the image's name)")
 	f.BoolVar(&force, "force", false, "replace a file that is there")
+	f.StringVar(&bandwidth, "bandwidth", "", "take at most so many bytes a second: `RATE` as 20MiB/s")
+	f.BoolVar(&events, "events", false, "print what happens as JSON, one event a line")
 	f.BoolVarP(&quiet, "quiet", "q", false, "print nothing but errors")
 	return cmd
 }
