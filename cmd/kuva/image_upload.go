@@ -70,7 +70,7 @@ name it with --id.`,
 			if err != nil {
 				return err
 			}
-			d, err := how.asksFirst(cmd.Context(), c, n, in, bytes)
+			d, err := how.asksFirst(cmd.Context(), c, n, in, bytes, cmd.Flags().Changed("disk-format"))
 			if err != nil {
 				return judged(err)
 			}

@@ -71,11 +71,11 @@ func parseRate(text string) (int64, error) {
 
 // asksFirst opens the disk in a file where it is to be sent by asking first: nil
 // where the file is sent as it is.
-func (s *sending) asksFirst(ctx context.Context, c *client.Client, n client.NewImage, in io.ReadCloser, bytes int64) (disk.Disk, error) {
+func (s *sending) asksFirst(ctx context.Context, c *client.Client, n client.NewImage, in io.ReadCloser, bytes int64, named bool) (disk.Disk, error) {
 	if s.method == methodPut {
 		return nil, nil
 	}
-	d, why := s.diskIn(ctx, n, in, bytes)
+	d, why := s.diskIn(ctx, n, in, bytes, named)
 	if d != nil {
 		can, err := c.CanAsk(ctx)
 		if err != nil {
@@ -93,17 +93,18 @@ func (s *sending) asksFirst(ctx context.Context, c *client.Client, n client.NewI
 }
 
 // diskIn opens a file as a disk, or says why it cannot be sent as one. An image
-// shows a disk as qcow2 or raw; a file of another format that is to be kept as
-// it is goes as it is.
-func (s *sending) diskIn(ctx context.Context, n client.NewImage, in io.ReadCloser, bytes int64) (disk.Disk, string) {
+// shows a disk as qcow2 or raw; a file of another format goes as it is where the
+// user named that format, and so does a disc.
+func (s *sending) diskIn(ctx context.Context, n client.NewImage, in io.ReadCloser, bytes int64, named bool) (disk.Disk, string) {
 	f, ok := in.(*os.File)
 	if !ok || bytes <= 0 {
 		return nil, "standard input and pipes are sent as they are"
 	}
-	if n.ContainerFormat != "bare" || n.DiskFormat != "raw" && n.DiskFormat != "qcow2" {
+	format := formats.ByName(n.DiskFormat)
+	if n.ContainerFormat != "bare" || shows(n.DiskFormat) == "" && (named || format == nil || format.Open == nil || n.DiskFormat == "iso") {
 		return nil, "only disks that are to be raw or qcow2 are asked for first"
 	}
-	d, err := formats.ByName(n.DiskFormat).Open(ctx, f, bytes, disk.OpenOptions{Budget: disk.NewBudget(disk.Limits{})})
+	d, err := format.Open(ctx, f, bytes, disk.OpenOptions{Budget: disk.NewBudget(disk.Limits{})})
 	if err != nil {
 		return nil, fmt.Sprintf("%s: %v", f.Name(), err)
 	}
@@ -111,6 +112,15 @@ func (s *sending) diskIn(ctx context.Context, n client.NewImage, in io.ReadClose
 		return nil, "the disk is empty"
 	}
 	return d, ""
+}
+
+// shows is the format that an image of a disk is asked to show: that of the file
+// where it can; "" leaves it to the service.
+func shows(format string) string {
+	if format == "raw" || format == "qcow2" {
+		return format
+	}
+	return ""
 }
 
 // identity names a file as it is now: another one of the same name, or of
@@ -128,7 +138,7 @@ func identity(f *os.File) string {
 
 // askUpload sends a disk.
 func (s *sending) askUpload(cmd *cobra.Command, c *client.Client, n client.NewImage, f *os.File, d disk.Disk, quiet bool) (api.Image, error) {
-	opt := client.AskOptions{Image: n, Native: n.DiskFormat, Source: identity(f), Bandwidth: s.rate}
+	opt := client.AskOptions{Image: n, Native: shows(n.DiskFormat), Source: identity(f), Bandwidth: s.rate}
 	if n.ID != "" {
 		img, err := fillable(cmd, c, n)
 		if err != nil {
