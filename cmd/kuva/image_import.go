@@ -69,7 +69,7 @@ on by itself. What fails leaves a queued image that says why. Only a kuva has th
 			if entry != "" {
 				j, err = c.ImportEntry(cmd.Context(), entry, api.ImportEntry{Name: n.Name, Visibility: n.Visibility})
 			} else {
-				if n.Name == "" {
+				if n.Name == "" && from.Bucket == nil { // a manifest beside an object has one
 					n.Name = importName(source)
 				}
 				j, err = importNew(cmd.Context(), c, n, from)
@@ -105,6 +105,7 @@ on by itself. What fails leaves a queued image that says why. Only a kuva has th
 	f.Int64Var(&n.MinRAM, "min-ram", 0, "least memory that it runs in, in `MIB`")
 	f.StringArrayVar(&n.Tags, "tag", nil, "`TAG`; may be given several times")
 	f.StringArrayVar(&properties, "property", nil, "property, `KEY=VALUE`; may be given several times")
+	f.BoolVar(&from.Plain, "plain", false, "leave a manifest beside an object alone, and what it says of the image")
 	f.BoolVar(&from.Exact, "exact", false, "keep the bytes as they are, packed ones too; needs --disk-format")
 	f.IntVar(&from.Disk, "disk", 0, "take the disk of this `NUMBER`, from 1, out of an archive of several")
 	f.BoolVar(&noWait, "no-wait", false, "print the image and do not wait for its content")

@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"kuva"
@@ -176,23 +178,43 @@ func (s *Service) openBucket(ctx context.Context, f *filling, pl *plan, img *cat
 	if err != nil {
 		return nil, nil, err
 	}
-	if m := c.Manifest; m != nil && !pl.Bucket.Plain {
-		if img, err = s.adoptManifest(ctx, f, m); err == nil && len(f.src.Digests) == 0 {
+	m := c.Manifest
+	if m == nil || pl.Bucket.Plain {
+		if img.Name == "" {
+			img, err = s.adopt(ctx, f, func(was *catalog.Image) *catalog.Image {
+				now := was.Copy()
+				now.Name = nameOf(pl.Bucket.At.Object)
+				return now
+			})
+		}
+	} else {
+		if img, err = s.adopt(ctx, f, m.onto); err == nil && len(f.src.Digests) == 0 {
 			f.src.Digests, err = hexDigest("sha256", m.SHA256)
 		}
 	}
+	if err != nil {
+		_ = c.Close()
+		return nil, nil, err
+	}
 	f.src.Size = c.Size
-	return c, img, err
+	return c, img, nil
 }
 
-// adoptManifest puts onto the image what it has none of yet.
-func (s *Service) adoptManifest(ctx context.Context, f *filling, m *Manifest) (img *catalog.Image, err error) {
+// nameOf is what an image is called after the object that it comes from.
+func nameOf(object string) string {
+	base := path.Base(object)
+	name := []rune(strings.TrimSuffix(base, path.Ext(base)))
+	return string(name[:min(len(name), MaxName)])
+}
+
+// adopt puts onto the image what it has none of yet.
+func (s *Service) adopt(ctx context.Context, f *filling, onto func(was *catalog.Image) *catalog.Image) (img *catalog.Image, err error) {
 	err = s.update(ctx, func(tx *catalog.Tx) error {
 		was, err := f.claimed(ctx, tx, catalog.LockImage)
 		if err != nil {
 			return err
 		}
-		img = m.onto(was)
+		img = onto(was)
 		if err := s.checkFormats(was, img); err != nil {
 			return err
 		}

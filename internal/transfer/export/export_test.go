@@ -276,8 +276,50 @@ func TestRoundTrip(t *testing.T) {
 				t.Errorf("%s: another disk came back, %d bytes", x.format, len(disk))
 			}
 		}
+		// Without its manifest an object is what its bytes are, and called as it is;
+		// with one it must be what that says.
+		for _, plain := range []bool{true, false} {
+			if f, err := os.OpenFile(filepath.Join(w.s3.Folder(w.s3.Bucket), "out/disk.qcow2"), os.O_WRONLY, 0); err != nil {
+				t.Fatal(err)
+			} else if _, err := f.WriteAt([]byte{1}, 5<<20); err != nil || f.Close() != nil {
+				t.Fatal(err)
+			}
+			back, err := w.images.Create(t.Context(), alice, images.NewImage{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.images.ImportBucket(t.Context(), alice, back.ID, images.BucketImport{At: *here("out/disk.qcow2"), Plain: plain}); err != nil {
+				t.Fatal(err)
+			}
+			if plain {
+				if img := w.active(back.ID); img.Name != "disk" || img.DiskFormat != "qcow2" || len(img.Properties) != 0 {
+					t.Errorf("a plain object came as %+v", img)
+				}
+				continue
+			}
+			if img := w.refused(back.ID); img.LastFailure.Code != kuva.CodeDigest {
+				t.Errorf("an object that is not its manifest's: %+v", img.LastFailure)
+			}
+		}
 		w.clean()
 	})
+}
+
+// refused waits for the end of an import that fails.
+func (w *world) refused(id string) *kuva.Image {
+	w.t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		img, err := w.images.Show(w.t.Context(), alice, id)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if img.Status == kuva.StatusQueued && img.LastFailure != nil {
+			return img
+		}
+		if img.Status == kuva.StatusActive || time.Now().After(end) {
+			w.t.Fatalf("the image is %s", img.Status)
+		}
+	}
 }
 
 func (w *world) active(id string) *kuva.Image {
