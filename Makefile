@@ -8,7 +8,7 @@ FUZZTIME ?= 30s
 # Packages with goroutines of their own; the race detector makes SQLite too
 # slow to run it over everything at every turn.
 RACE     ?= ./chunk/... ./internal/blob/... ./internal/depot/... ./internal/catalog/... ./internal/job/... \
-            ./internal/images/... ./internal/transfer/... ./internal/identity/... ./internal/server/...
+            ./internal/images/... ./internal/transfer/... ./internal/identity/... ./internal/server/... ./internal/rest/tus
 TOOLS    := .cache/bin
 STATICCHECK := $(TOOLS)/staticcheck-v0.8.2
 GOFUMPT     := $(TOOLS)/gofumpt-v0.12.0

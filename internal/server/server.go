@@ -231,7 +231,8 @@ func (s *Server) Run(ctx context.Context) error {
 	s.log.Info("stopping")
 	stop, done := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer done()
-	s.own.Close() // streams of events have no end of their own
+	s.own.Close()    // streams of events have no end of their own
+	s.uploads.Stop() // they go on where they were
 	if err := s.http.Shutdown(stop); err != nil {
 		s.log.Warn("requests were cut off", "error", err)
 		_ = s.http.Close()

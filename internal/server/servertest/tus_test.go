@@ -288,3 +288,41 @@ func TestKillTusBegin(t *testing.T) {
 	}
 	t.Logf("%d uploads begun", begun)
 }
+
+// TestStopTus: a stop does not wait for uploads, and keeps what came of them.
+func TestStopTus(t *testing.T) {
+	config := servertest.Config{Data: filepath.Join(t.TempDir(), "data")}
+	p := servertest.Start(t, config)
+	c := p.Login(t, servertest.Admin)
+	a, err := c.Do("POST", "/files", http.Header{"Tus-Resumable": {"1.0.0"}, "Upload-Length": {"10000000"}}, nil)
+	if err != nil || a.Status != http.StatusCreated {
+		t.Fatal(a, err)
+	}
+	path, sent := a.Header.Get("Location"), 100_000
+	r, body := io.Pipe()
+	done := make(chan servertest.Answer, 1)
+	go func() {
+		a, _ := c.Do("PATCH", path, http.Header{"Tus-Resumable": {"1.0.0"}, "Upload-Offset": {"0"}, "Content-Type": {"application/offset+octet-stream"}}, r)
+		done <- a
+	}()
+	if _, err := body.Write(make([]byte, sent)); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond)
+	began := time.Now()
+	p.MustStop(t)
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("a stop took %v", took)
+	}
+	_ = body.CloseWithError(errLeft)
+	if a := <-done; a.Status/100 == 2 {
+		t.Errorf("%v", a)
+	}
+	p = servertest.Start(t, config)
+	defer func() { p.MustStop(t) }()
+	a, err = c.At(p.URL).Do("HEAD", path, http.Header{"Tus-Resumable": {"1.0.0"}}, nil)
+	// A little may have been on its way still.
+	if got, _ := strconv.Atoi(a.Header.Get("Upload-Offset")); err != nil || got == 0 || got > sent {
+		t.Errorf("stands at %d, %v", got, err)
+	}
+}

@@ -186,6 +186,24 @@ func (s *Service) interrupt(id string, why error, but *writer) {
 	}
 }
 
+// Stop ends the calls of this process that bring bytes. What came is kept, and
+// their senders go on elsewhere, or later.
+func (s *Service) Stop() {
+	s.mu.Lock()
+	var all []*writer
+	for _, writers := range s.writers {
+		for w := range writers {
+			all = append(all, w)
+		}
+	}
+	s.mu.Unlock()
+	for _, w := range all {
+		if w.interrupt != nil {
+			w.interrupt()
+		}
+	}
+}
+
 // Still returns nil while an upload waits for bytes, of the writer with this
 // token where it is not 0; else CodeGone or CodeConflict. Whoever receives for
 // long asks from time to time.
