@@ -27,12 +27,12 @@ import (
 	"kuva/internal/policy"
 	"kuva/internal/rest"
 	"kuva/internal/rest/kuvav1"
+	"kuva/internal/transfer/ask"
 	"kuva/internal/transfer/bucket"
 	"kuva/internal/transfer/catalogue"
 	"kuva/internal/transfer/export"
 	"kuva/internal/transfer/link"
 	"kuva/internal/transfer/region"
-	"kuva/internal/transfer/ask"
 	"kuva/internal/transfer/upload"
 )
 
