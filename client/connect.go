@@ -64,6 +64,7 @@ func Connect(ctx context.Context, s Settings) (*Client, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = trust
+	transport.WriteBufferSize = 128 << 10 // content goes in few calls
 	provider.HTTPClient = http.Client{Transport: transport}
 	if s.File != "" {
 		transport.Proxy = nil

@@ -326,7 +326,16 @@ func TestWriterPrograms(t *testing.T) {
 		info := w.mustCompose(project, func(wr *Writer) error {
 			for range 1 + r.IntN(12) {
 				k := all[r.IntN(len(all))]
-				switch r.IntN(6) {
+				switch r.IntN(7) {
+				case 6:
+					p := randomBytes(1+r.IntN(chunk.Size), r.Uint64()%20)
+					if r.IntN(4) == 0 {
+						clear(p)
+					}
+					want = append(want, p...)
+					if err := wr.WriteChunk(p, chunk.Sum(p)); err != nil {
+						return err
+					}
 				case 0:
 					p := randomBytes(1+r.IntN(chunk.Size), r.Uint64())
 					want = append(want, p...)

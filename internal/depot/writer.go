@@ -80,6 +80,7 @@ type item struct {
 	other Name   // in the platform realm
 	loc   Loc
 	found bool
+	named bool // data's names are known
 
 	from *Object // whose chunk this is by reference, nil if nobody's
 	off  int64   // of the chunk in from
@@ -165,6 +166,28 @@ func (w *Writer) Size() int64 { return w.cut.Offset() }
 
 // Write takes the next bytes. It blocks while the store is slower.
 func (w *Writer) Write(p []byte) (int, error) { return w.cut.Write(p) }
+
+// WriteChunk takes p as a chunk of its own, of 1 to chunk.Size bytes. h must be
+// its hash, which the caller has compared: it is not made again. Zeros are a
+// hole.
+func (w *Writer) WriteChunk(p []byte, h chunk.Hash) error {
+	if len(p) == 0 || len(p) > chunk.Size {
+		return fmt.Errorf("chunk of %d bytes", len(p))
+	}
+	if chunk.IsZero(p) {
+		return errors.Join(w.cut.Cut(), w.cut.Skip(int64(len(p))), w.cut.Cut())
+	}
+	if err := w.cut.Pass(int64(len(p))); err != nil {
+		return err
+	}
+	it := item{data: append(getChunkBuf()[:0], p...), plain: len(p), named: true}
+	w.label(&it, h)
+	w.window = append(w.window, it)
+	if w.held++; w.held == windowChunks {
+		return w.send()
+	}
+	return nil
+}
 
 // ReadFrom implements io.ReaderFrom: it reads straight into the buffers of
 // chunks.
@@ -319,8 +342,8 @@ func (w *Writer) store(win []item) error {
 // hash names the chunks of a window.
 func (w *Writer) hash(win []item) {
 	parallel(len(win), func(i int) {
-		if win[i].data != nil {
-			w.label(&win[i], chunk.Sum(win[i].data))
+		if it := &win[i]; it.data != nil && !it.named {
+			w.label(it, chunk.Sum(it.data))
 		}
 	})
 }

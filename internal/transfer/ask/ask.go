@@ -344,13 +344,7 @@ func pour(w *depot.Writer, part *api.AskedPart, send chosen, from frames) error 
 		if chunk.Sum(data) != e.Hash {
 			return kuva.E(kuva.CodeDigest, "upload.chunk_digest", "digest", e.Hash.String())
 		}
-		if err := w.Cut(); err != nil {
-			return err
-		}
-		if _, err := w.Write(data); err != nil {
-			return err
-		}
-		if err := w.Cut(); err != nil {
+		if err := w.WriteChunk(data, e.Hash); err != nil {
 			return err
 		}
 	}
