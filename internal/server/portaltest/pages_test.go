@@ -72,6 +72,7 @@ func views(f furnished) []view {
 		{name: "image-copy", path: image, see: "Debian-9", open: choose("image.copy")},
 		{name: "image-move", path: image, see: "Debian-9", open: choose("image.move")},
 		{name: "image-delete", path: image, see: "Debian-9", open: choose("image.delete")},
+		{name: "upload", path: "/images/private", see: "Debian-9", open: press("images.upload")},
 		{name: "help", path: "/help", see: "help.contents"},
 		{name: "missing", path: "/no/such/page", see: "missing.title"},
 	}

@@ -205,25 +205,36 @@ func (q Part) Check(name string, on bool) {
 // ChooseFiles clicks what opens the file chooser and chooses files in it.
 func (q Part) ChooseFiles(role, name string, files ...string) {
 	q.page.t.Helper()
+	q.page.choosing(fmt.Sprint(words{role, name}), func() { q.Click(role, name) }, files)
+}
+
+// PressToChoose presses the enter key on what has the focus, which opens the
+// file chooser, and chooses files in it.
+func (p *Page) PressToChoose(files ...string) {
+	p.t.Helper()
+	p.choosing("what has the focus", func() { p.Press(kb.Enter) }, files)
+}
+
+func (p *Page) choosing(what string, open func(), files []string) {
+	p.t.Helper()
 	for i, f := range files {
 		abs, err := filepath.Abs(f)
 		if err != nil {
-			q.page.t.Fatal(err)
+			p.t.Fatal(err)
 		}
 		files[i] = abs
 	}
-	p := q.page
 	opened := make(chan *page.EventFileChooserOpened, 1)
 	p.trouble.mu.Lock()
 	p.trouble.chooser = opened
 	p.trouble.mu.Unlock()
 	must(p, page.SetInterceptFileChooserDialog, page.SetInterceptFileChooserDialogParams{Enabled: true})
-	q.Click(role, name)
+	open()
 	select {
 	case e := <-opened:
 		must(p, dom.SetFileInputFiles, dom.SetFileInputFilesParams{Files: files, BackendNodeID: e.BackendNodeID})
 	case <-time.After(Patience):
-		p.t.Fatalf("%v opens no file chooser", words{role, name})
+		p.t.Fatalf("%s opens no file chooser", what)
 	}
 	must(p, page.SetInterceptFileChooserDialog, page.SetInterceptFileChooserDialogParams{Enabled: false})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -98,6 +99,22 @@ func (p *Page) Resize(width, height int) {
 	p.t.Helper()
 	must(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
 		Width: int64(width), Height: int64(height), DeviceScaleFactor: 1,
+	})
+}
+
+// Line limits what the page may send and fetch, in bytes a second; 0 is no
+// limit.
+func (p *Page) Line(up, down int) {
+	p.t.Helper()
+	limit := func(n int) float64 {
+		if n == 0 {
+			return -1
+		}
+		return float64(n)
+	}
+	must(p, network.Enable, network.EnableParams{})
+	must(p, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+		MatchedNetworkConditions: []*network.Conditions{{UploadThroughput: limit(up), DownloadThroughput: limit(down)}},
 	})
 }
 
