@@ -62,9 +62,10 @@ type Config struct {
 const (
 	DefaultOpen   = 1000
 	DefaultExpire = 7 * 24 * time.Hour
-	// DefaultPartSize is what may have to be sent again after a crash, twice.
-	// Such a part and what lists its chunks fill one pack of the depot's.
-	DefaultPartSize = 31 << 20
+	// DefaultPartSize is what may have to be sent again after a crash, twice,
+	// beside what lies in the buffers of connections: 64 MiB together. Such a
+	// part and what lists its chunks go into one pack of the depot's.
+	DefaultPartSize = 24 << 20
 )
 
 // MaxParts is how many parts one upload may have: senders of tiny pieces fill
