@@ -15,11 +15,9 @@ export const pages: Page[] = [
   { path: '/images/shared', title: 'images.shared', load: () => import('./images/Shared.svelte') },
   { path: '/images/community', title: 'images.community', load: () => import('./images/Community.svelte') },
   { path: '/images/:id', title: 'image.title', load: () => import('./image/Image.svelte') },
-  { path: '/access', title: 'access.title', load: () => import('./access/Page.svelte') },
   { path: '/import', title: 'import.title', load: () => import('./import/Import.svelte') },
   { path: '/jobs', title: 'jobs.title', load: () => import('./jobs/Jobs.svelte') },
   { path: '/usage', title: 'usage.title', load: () => import('./usage/Usage.svelte') },
-  { path: '/access', title: 'access.title', load: () => import('./access/Access.svelte') },
   { path: '/help', title: 'help.title', open: true, load: () => import('./help/Help.svelte') },
 ];
 
@@ -48,10 +46,8 @@ export const nav: NavItem[] = [
       { path: '/images/community', text: 'images.community', icon: 'community', synonyms: 'images.community.synonyms' },
     ],
   },
-  { path: '/access', text: 'nav.access', icon: 'key', synonyms: 'nav.access.synonyms' },
   { path: '/import', text: 'nav.import', icon: 'import', synonyms: 'nav.import.synonyms' },
   { path: '/jobs', text: 'jobs.title', icon: 'jobs', synonyms: 'nav.jobs.synonyms' },
   { path: '/usage', text: 'usage.title', icon: 'usage', synonyms: 'nav.usage.synonyms' },
-  { path: '/access', text: 'access.title', icon: 'key', synonyms: 'nav.access.synonyms' },
   { path: '/help', text: 'nav.help', icon: 'help', synonyms: 'nav.help.synonyms' },
 ];
