@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { Marked } from 'marked';
 import { defineConfig, type Plugin } from 'vite';
@@ -20,6 +20,25 @@ function guide(): Plugin {
   };
 }
 
+const rules = new URL('../../../guest/check/text/', import.meta.url);
+
+/** Lets pages import the doctor's words on each of its rules, by their ids:
+ * `virtual:doctor/de`. */
+function doctor(): Plugin {
+  const prefix = 'virtual:doctor/';
+  return {
+    name: 'kuva-doctor',
+    resolveId: (id) => (id.startsWith(prefix) ? '\0' + id : undefined),
+    load(id) {
+      if (!id.startsWith('\0' + prefix)) return undefined;
+      const language = id.slice(prefix.length + 1);
+      const files = readdirSync(rules).filter((f) => f.endsWith('.json')).sort();
+      const words = files.map((f) => [f.slice(0, -'.json'.length), JSON.parse(readFileSync(new URL(f, rules), 'utf8'))[language]]);
+      return 'export default ' + JSON.stringify(Object.fromEntries(words));
+    },
+  };
+}
+
 /** Headings get ids, so that pages can point at /help#id. */
 function render(markdown: string): string {
   const used = new Map<string, number>();
@@ -37,7 +56,7 @@ function render(markdown: string): string {
 }
 
 export default defineConfig({
-  plugins: [svelte(), guide()],
+  plugins: [svelte(), guide(), doctor()],
   base: '/portal/',
   build: {
     outDir: '../dist',
