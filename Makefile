@@ -16,7 +16,7 @@ GOFUMPT     := $(TOOLS)/gofumpt-v0.12.0
 VERSITYGW   := $(TOOLS)/versitygw-v1.8.0
 
 .DEFAULT_GOAL := help
-.PHONY: help serve build portal test race lint fuzz bench soak presubmit deps clean
+.PHONY: screenshots help serve build portal test race lint fuzz bench soak presubmit deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ portal: ## build the portal's pages anew, internal/portal/dist (Node is fetched 
 
 soak: deps ## the crash, power-loss and model tests for hours (KUVA_SOAK=1)
 	KUVA_SOAK=1 $(GO) run ./scripts/testsum -p 1 -timeout 24h -count 1 ./...
+
+screenshots: deps ## pictures of every page into docs/screenshots
+	KUVA_SCREENSHOTS=$(abspath docs/screenshots) $(GO) test -count 1 -timeout 30m -run TestScreenshots ./internal/server/portaltest
 
 presubmit: test race ## what to run before a change is sent
 
