@@ -18,6 +18,7 @@ export const pages: Page[] = [
   { path: '/import', title: 'import.title', load: () => import('./import/Import.svelte') },
   { path: '/jobs', title: 'jobs.title', load: () => import('./jobs/Jobs.svelte') },
   { path: '/usage', title: 'usage.title', load: () => import('./usage/Usage.svelte') },
+  { path: '/access', title: 'access.title', load: () => import('./access/Page.svelte') },
   { path: '/help', title: 'help.title', open: true, load: () => import('./help/Help.svelte') },
 ];
 
@@ -49,5 +50,6 @@ export const nav: NavItem[] = [
   { path: '/import', text: 'nav.import', icon: 'import', synonyms: 'nav.import.synonyms' },
   { path: '/jobs', text: 'jobs.title', icon: 'jobs', synonyms: 'nav.jobs.synonyms' },
   { path: '/usage', text: 'usage.title', icon: 'usage', synonyms: 'nav.usage.synonyms' },
+  { path: '/access', text: 'access.title', icon: 'key', synonyms: 'nav.access.synonyms' },
   { path: '/help', text: 'nav.help', icon: 'help', synonyms: 'nav.help.synonyms' },
 ];
