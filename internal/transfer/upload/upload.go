@@ -63,14 +63,15 @@ const (
 	DefaultOpen   = 1000
 	DefaultExpire = 7 * 24 * time.Hour
 	// DefaultPartSize is what may have to be sent again after a crash, twice,
-	// beside what lies in the buffers of connections: 64 MiB together. Such a
-	// part and what lists its chunks go into one pack of the depot's.
-	DefaultPartSize = 24 << 20
+	// beside what lies in the buffers of connections, which may be 20 MiB with
+	// one proxy: less than 64 MiB together. Such a part and what lists its
+	// chunks go into one pack of the depot's.
+	DefaultPartSize = 16 << 20
 )
 
 // MaxParts is how many parts one upload may have: senders of tiny pieces fill
 // the database otherwise.
-const MaxParts = 1 << 17
+const MaxParts = 1 << 18
 
 // Service is the use cases. Its methods may be called at the same time.
 type Service struct {
