@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,24 @@ import (
 	"kuva/internal/testkit"
 )
 
+// portalWords are names that the guide gives to things of the portal.
+func portalWords(t *testing.T, lang string) []string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "..", "internal", "portal", "web", "src", "text", lang+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w map[string]string
+	if err := json.Unmarshal(b, &w); err != nil {
+		t.Fatal(err)
+	}
+	return []string{
+		"**" + w["images.title"] + " → " + w["images.platform"] + "**", "**" + w["images.title"] + " → " + w["images.private"] + " → " + w["images.upload"] + "**",
+		"**" + w["images.shared"] + "**", "**" + w["image.download"] + "**", "**" + w["image.edit"] + "**", "**" + w["image.export"] + "**", "**" + w["access.title"] + "**",
+		"*" + w["image.stage.creating"] + "*", "*" + w["image.stage.normal"] + "*", "*" + w["image.stage.error"] + "*",
+	}
+}
+
 // TestGuide runs every command line of the guide, as it is written and in its
 // order. All languages have the same ones.
 func TestGuide(t *testing.T) {
@@ -24,6 +43,11 @@ func TestGuide(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join("..", "..", "docs", "guide."+lang+".md"))
 		if err != nil {
 			t.Fatal(err)
+		}
+		for _, words := range portalWords(t, lang) {
+			if !strings.Contains(string(text), words) {
+				t.Errorf("guide.%s.md does not say %s, as the portal does", lang, words)
+			}
 		}
 		var found []string
 		for _, m := range block.FindAllStringSubmatch(string(text), -1) {

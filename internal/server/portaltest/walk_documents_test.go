@@ -22,7 +22,7 @@ import (
 var documents = map[string]struct{ menu, list, upload, name, start, normal, remove string }{
 	"pt-BR": {"Imagens", "Privadas", "Carregamento de imagem", "Debian-9", "Iniciar envio", "Normal", "Excluir"},
 	"de":    {"Images", "Meine Images", "Image hochladen", "Debian-10", "Erstelle", "Normal", "Löschen"},
-	"fi":    {"Levykuvat", "Omat", "Lataa levykuva", "Alpine-linux", "Aloita lähetys", "Normaali", "Poista"},
+	"fi":    {"Levykuvat", "Omat", "Lähetä levykuva", "Alpine-linux", "Aloita lähetys", "Normaali", "Poista"},
 	"en":    {"Images", "Private", "Upload image", "Alpine-linux", "Start upload", "Normal", "Delete"},
 }
 
