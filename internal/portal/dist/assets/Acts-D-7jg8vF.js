@@ -1,1 +1,0 @@
-export{t as default}from"./Acts-G-MnkPhh.js";

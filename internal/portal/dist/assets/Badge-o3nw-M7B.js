@@ -1,1 +1,0 @@
-import{D as e,M as t,Q as n,U as r,V as i,g as a,mt as o,tt as s}from"./i18n.svelte-InCLogQJ.js";var c=r(`<span><!></span>`);function l(r,l){let u=a(l,`tone`,3,`plain`);var d=c(),f=s(d);t(f,()=>l.children),o(d),n(()=>e(d,1,`badge ${u()??``}`,`svelte-1fmrh5r`)),i(r,d)}export{l as t};

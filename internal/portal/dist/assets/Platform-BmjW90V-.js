@@ -1,1 +1,0 @@
-import"./i18n.svelte-InCLogQJ.js";import{t as e}from"./List-rJDhUxB-.js";function t(t){e(t,{tab:`platform`})}export{t as default};

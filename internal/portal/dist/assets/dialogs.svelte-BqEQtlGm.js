@@ -1,1 +1,0 @@
-import{at as e}from"./i18n.svelte-InCLogQJ.js";var t=e({upload:!1,files:[]});function n(e=[]){t.files=e,t.upload=!0}export{n,t};
