@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"kuva/internal/server/servertest"
 	"kuva/internal/testkit/browser"
 )
 
@@ -26,8 +27,39 @@ type view struct {
 	see string
 	// open goes on from there, as by opening a dialog.
 	open func(p *browser.Page, lang string)
-	// out is for who is not logged in.
-	out bool
+	// out is for who is not logged in, admin for administrators.
+	out, admin bool
+	// title is the key of the page's title where nothing is known of the page
+	// but its line in the list of pages.
+	title string
+}
+
+// page is a line of the portal's list of pages.
+type page struct {
+	path, title string
+	admin       bool
+}
+
+var lines = regexp.MustCompile(`\{ path: '([^']+)', title: '([^']+)'[^\n]*`)
+
+// pages is the portal's own list of them.
+func pages() []page {
+	source, err := os.ReadFile(filepath.Join("..", "..", "portal", "web", "src", "pages", "index.ts"))
+	if err != nil {
+		panic(err)
+	}
+	var list []page
+	for _, m := range lines.FindAllStringSubmatch(string(source), -1) {
+		list = append(list, page{m[1], m[2], strings.Contains(m[0], "admin: true")})
+	}
+	return list
+}
+
+var parameter = regexp.MustCompile(`:\w+`)
+
+// shows tells whether a view is one of a page.
+func (p page) shows(v view) bool {
+	return regexp.MustCompile("^" + parameter.ReplaceAllString(p.path, "[^/]+") + `(\?.*)?$`).MatchString(v.path)
 }
 
 // press opens a dialog by a button.
@@ -82,6 +114,11 @@ func views(f furnished) []view {
 	} {
 		list = append(list, view{name: "image-" + tab, path: image + "?tab=" + tab, see: see})
 	}
+	for _, p := range pages() {
+		if !strings.Contains(p.path, ":") && !slices.ContainsFunc(list, p.shows) {
+			list = append(list, view{name: strings.ReplaceAll(p.path[1:], "/", "-"), path: p.path, title: p.title, admin: p.admin})
+		}
+	}
 	if some := os.Getenv(viewsEnv); some != "" {
 		list = slices.DeleteFunc(list, func(v view) bool { return !regexp.MustCompile(some).MatchString(v.name) })
 	}
@@ -91,14 +128,17 @@ func views(f furnished) []view {
 
 // looker looks at one view after the other in a language.
 type looker struct {
-	w       *world
-	in, out *browser.Page // of who is logged in, and who is not
-	lang    string        // pseudo for the one with longer words
-	at      map[*browser.Page]string
+	w              *world
+	in, out, admin *browser.Page // of who is logged in, who is not, an administrator
+	lang           string        // pseudo for the one with longer words
+	at             map[*browser.Page]string
 }
 
 func (w *world) looker(t testing.TB) *looker {
-	return &looker{w: w, in: w.logIn(t, w.user, browser.Look{}), out: browser.Shared(t).Page(t, browser.Look{}), at: map[*browser.Page]string{}}
+	return &looker{
+		w: w, in: w.logIn(t, w.user, browser.Look{}), out: browser.Shared(t).Page(t, browser.Look{}),
+		admin: w.logIn(t, servertest.Admin, browser.Look{}), at: map[*browser.Page]string{},
+	}
 }
 
 // look sets how the pages are looked at from now on.
@@ -110,8 +150,9 @@ func (l *looker) look(look browser.Look) {
 	if look.Lang == "pseudo" {
 		look.Lang = "de" // whose words are the longest
 	}
-	l.in.Look(look)
-	l.out.Look(look)
+	for _, p := range []*browser.Page{l.in, l.out, l.admin} {
+		p.Look(look)
+	}
 }
 
 // show goes to a view and waits until it is there. Inside the portal it moves
@@ -120,6 +161,9 @@ func (l *looker) show(v view) *browser.Page {
 	p := l.in
 	if v.out {
 		p = l.out
+	}
+	if v.admin {
+		p = l.admin
 	}
 	path := v.path
 	if l.lang == "pseudo" {
@@ -132,7 +176,10 @@ func (l *looker) show(v view) *browser.Page {
 		_ = browser.Eval[any](p, "(history.pushState(null, '', "+string(to)+"), dispatchEvent(new PopStateEvent('popstate')), 0)")
 	}
 	l.at[p] = v.name
-	if _, ok := catalogues()["en"][v.see]; ok {
+	if v.title != "" {
+		p.Titled(say(l.lang, v.title) + " · kuva")
+		p.Gone(say(l.lang, "loading"))
+	} else if _, ok := catalogues()["en"][v.see]; ok {
 		p.See(say(l.lang, v.see))
 	} else {
 		p.See(v.see)
@@ -147,19 +194,13 @@ func (l *looker) show(v view) *browser.Page {
 // TestEveryPage: each path of the portal's list of pages is among the views.
 func TestEveryPage(t *testing.T) {
 	t.Parallel()
-	source, err := os.ReadFile(filepath.Join("..", "..", "portal", "web", "src", "pages", "index.ts"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := views(furnished{debian: "ID", creating: "ID", platform: "ID"})
-	pages := regexp.MustCompile(`path: '([^']+)', title:`).FindAllStringSubmatch(string(source), -1)
-	if len(pages) < 5 {
-		t.Fatalf("%d pages found: the test looks at the wrong place", len(pages))
+	if n := len(pages()); n < 5 {
+		t.Fatalf("%d pages found: the test looks at the wrong place", n)
 	}
-	for _, page := range pages {
-		pattern := regexp.MustCompile("^" + regexp.MustCompile(`:\w+`).ReplaceAllString(page[1], "[^/]+") + `(\?.*)?$`)
-		if !slices.ContainsFunc(all, func(v view) bool { return pattern.MatchString(v.path) }) {
-			t.Errorf("page %s has no view in the tests", page[1])
+	for _, p := range pages() {
+		if !slices.ContainsFunc(all, p.shows) {
+			t.Errorf("page %s has no view in the tests", p.path)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -122,6 +123,18 @@ func (p *Page) Line(up, down int) {
 func (p *Page) Open(url string) {
 	p.t.Helper()
 	p.do(chromedp.Navigate(url))
+}
+
+// Titled waits until the window has a title.
+func (p *Page) Titled(title string) {
+	p.t.Helper()
+	p.eventually("title “"+title+"”", func() error {
+		got, err := try[string](p, "document.title")
+		if err == nil && got != title {
+			err = fmt.Errorf("it is %q", got)
+		}
+		return err
+	})
 }
 
 // Reload loads the page anew.
