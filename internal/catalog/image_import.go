@@ -72,6 +72,12 @@ func EndedImports(ctx context.Context, tx *Tx, limit int) ([]string, error) {
 		WHERE j.id IS NULL OR j.state IN ('succeeded', 'failed', 'cancelled') ORDER BY i.image LIMIT $1`, limit)
 }
 
+// UnhashedImages lists ids, behind the one given, of at most limit images whose
+// content's digests are not known.
+func UnhashedImages(ctx context.Context, tx *Tx, after string, limit int) ([]string, error) {
+	return imageIDs(ctx, tx, `SELECT id FROM image WHERE object <> 0 AND hash_value = '' AND deleted_at = 0 AND id > $1 ORDER BY id LIMIT $2`, after, limit)
+}
+
 // SetLocation notes where an image's content was fetched from; "" forgets it.
 func SetLocation(ctx context.Context, tx *Tx, image, url string) error {
 	if url == "" {

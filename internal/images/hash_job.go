@@ -42,6 +42,34 @@ func (s *Service) hashLater(ctx context.Context, tx *catalog.Tx, img *catalog.Im
 	return err
 }
 
+// hashMissing has digests filled in that no job is on the way for: of images
+// that a rebuild brought back.
+func (s *Service) hashMissing(ctx context.Context) error {
+	const batch = 100
+	for after := ""; ; {
+		var ids []string
+		err := s.update(ctx, func(tx *catalog.Tx) (err error) {
+			if ids, err = catalog.UnhashedImages(ctx, tx, after, batch); err != nil {
+				return err
+			}
+			for _, id := range ids {
+				img, err := catalog.GetImage(ctx, tx, id)
+				if err != nil {
+					return err
+				}
+				if err := s.hashLater(ctx, tx, img, hashing{}, ""); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil || len(ids) < batch {
+			return err
+		}
+		after = ids[batch-1]
+	}
+}
+
 // hash is the job.
 func (s *Service) hash(ctx context.Context, run *job.Run) error {
 	var h hashing

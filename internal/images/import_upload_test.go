@@ -161,6 +161,17 @@ func TestUploadMoves(t *testing.T) {
 	id := w.parted(alice, catalog.UploadOptions{}, cuts(fileOf(t, d, "raw", nil))...)
 	eventually(t, "digests", func() bool { return w.show(alice, id).HashValue != "" })
 	img := w.show(alice, id)
+	// A rebuild brings it back without its digests, if they came too late.
+	err := w.db.Update(ctx, func(tx *catalog.Tx) error {
+		_, err := tx.Exec(ctx, "UPDATE image SET md5 = '', hash_algo = '', hash_value = '' WHERE id = $1", id)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.shut()
+	w.open()
+	eventually(t, "digests after a restart", func() bool { return w.show(alice, id).HashValue == img.HashValue })
 	w.set(root, id, "visibility", "public")
 	eventually(t, "in the platform's realm", func() bool { return w.show(alice, id).Object != img.Object })
 	if !bytes.Equal(w.read(alice, id), fileOf(t, d, "qcow2", nil)) {

@@ -25,6 +25,9 @@ func (s *Service) Start(ctx context.Context, jobs *job.Queue) error {
 	if err := s.Recover(ctx); err != nil {
 		return fmt.Errorf("recover uploads: %w", err)
 	}
+	if err := s.hashMissing(ctx); err != nil && !errors.Is(err, depot.ErrReadOnly) {
+		return fmt.Errorf("find content without digests: %w", err)
+	}
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.done.Go(func() { s.keep(ctx) })
 	return nil

@@ -62,6 +62,7 @@ CREATE INDEX image_hash_value ON image (hash_value) WHERE deleted_at = 0 AND has
 CREATE INDEX image_object ON image (object) WHERE object <> 0;
 CREATE INDEX image_card ON image (id) WHERE card_version < version;
 CREATE INDEX image_lease ON image (id) WHERE lease <> 0;
+CREATE INDEX image_unhashed ON image (id) WHERE object <> 0 AND hash_value = '' AND deleted_at = 0;
 
 CREATE TABLE image_tag (
     tag   TEXT NOT NULL,
