@@ -97,12 +97,12 @@ func (c *Client) AskUpload(ctx context.Context, d disk.Disk, opt AskOptions) (ap
 func (c *Client) CanAsk(ctx context.Context) (bool, error) {
 	var v api.Version
 	_, err := c.image.Get(ctx, strings.TrimSuffix(c.kuvaURL(), "/"), &v, nil)
-	if err != nil {
-		var said *Error
-		if err = answered(err); errors.As(err, &said) && said.Status/100 == 4 {
-			return false, nil
-		}
-		return false, err
+	var unreached *url.Error
+	if errors.As(err, &unreached) {
+		return false, answered(err)
+	}
+	if err != nil { // another service says whatever it says there, in JSON or not
+		return false, ctx.Err()
 	}
 	for _, l := range v.Links {
 		if l.Rel == "uploads" && v.Service == "kuva" {
