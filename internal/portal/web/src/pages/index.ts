@@ -19,6 +19,8 @@ export const pages: Page[] = [
   { path: '/jobs', title: 'jobs.title', load: () => import('./jobs/Jobs.svelte') },
   { path: '/usage', title: 'usage.title', load: () => import('./usage/Usage.svelte') },
   { path: '/access', title: 'access.title', load: () => import('./access/Page.svelte') },
+  { path: '/links', title: 'links.title', load: () => import('./links/Links.svelte') },
+  { path: '/uploads', title: 'uploads.title', load: () => import('./uploads/Uploads.svelte') },
   { path: '/help', title: 'help.title', open: true, load: () => import('./help/Help.svelte') },
 ];
 
@@ -51,5 +53,7 @@ export const nav: NavItem[] = [
   { path: '/jobs', text: 'jobs.title', icon: 'jobs', synonyms: 'nav.jobs.synonyms' },
   { path: '/usage', text: 'usage.title', icon: 'usage', synonyms: 'nav.usage.synonyms' },
   { path: '/access', text: 'access.title', icon: 'key', synonyms: 'nav.access.synonyms' },
+  { path: '/links', text: 'nav.links', icon: 'link', synonyms: 'nav.links.synonyms' },
+  { path: '/uploads', text: 'nav.uploads', icon: 'upload', synonyms: 'nav.uploads.synonyms' },
   { path: '/help', text: 'nav.help', icon: 'help', synonyms: 'nav.help.synonyms' },
 ];

@@ -4,7 +4,7 @@ import { t } from '../../lib/i18n.svelte';
 import { session } from '../../lib/session.svelte';
 import type { Image } from '../../lib/types';
 
-export type Act = 'edit' | 'share' | 'move' | 'copy' | 'download' | 'export' | 'state' | 'delete';
+export type Act = 'edit' | 'share' | 'move' | 'copy' | 'download' | 'export' | 'link' | 'state' | 'delete';
 
 export type Stage = 'creating' | 'normal' | 'deactivated' | 'error';
 
@@ -52,6 +52,9 @@ export function why(act: Act, image: Image): string | undefined {
     case 'export':
       if (image.kuva_create_image_allowed === 'false') return t('image.why.restricted');
       return at === 'normal' ? undefined : t('image.why.not_normal');
+    case 'link':
+      if (image.kuva_create_image_allowed === 'false') return t('image.why.restricted');
+      return at === 'normal' || image.status === 'queued' ? undefined : t('image.why.no_content');
     case 'move':
       return full ? undefined : t('image.why.no_content');
     case 'state':
