@@ -1,1 +1,0 @@
-export{t as default}from"./Doctor-DtT1Gh_g.js";

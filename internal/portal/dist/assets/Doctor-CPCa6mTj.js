@@ -1,0 +1,1 @@
+export{t as default}from"./Doctor-3I0DfgUC.js";

@@ -1,0 +1,1 @@
+import"./i18n.svelte-UuWcXFkk.js";import{t as e}from"./List-ClOj9aUo.js";function t(t){e(t,{tab:`platform`})}export{t as default};

@@ -1,1 +1,0 @@
-import"./i18n.svelte-CgvJn4Zg.js";import{t as e}from"./List-BQU74xnC.js";function t(t){e(t,{tab:`private`})}export{t as default};
