@@ -21,6 +21,7 @@ export const pages: Page[] = [
   { path: '/access', title: 'access.title', load: () => import('./access/Page.svelte') },
   { path: '/links', title: 'links.title', load: () => import('./links/Links.svelte') },
   { path: '/uploads', title: 'uploads.title', load: () => import('./uploads/Uploads.svelte') },
+  { path: '/admin', title: 'admin.title', admin: true, load: () => import('./admin/Page.svelte') },
   { path: '/help', title: 'help.title', open: true, load: () => import('./help/Help.svelte') },
 ];
 
@@ -55,5 +56,6 @@ export const nav: NavItem[] = [
   { path: '/access', text: 'access.title', icon: 'key', synonyms: 'nav.access.synonyms' },
   { path: '/links', text: 'nav.links', icon: 'link', synonyms: 'nav.links.synonyms' },
   { path: '/uploads', text: 'nav.uploads', icon: 'upload', synonyms: 'nav.uploads.synonyms' },
+  { path: '/admin', text: 'admin.title', icon: 'admin', admin: true, synonyms: 'nav.admin.synonyms' },
   { path: '/help', text: 'nav.help', icon: 'help', synonyms: 'nav.help.synonyms' },
 ];
