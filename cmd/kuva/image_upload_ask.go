@@ -175,7 +175,7 @@ func (s *sending) askUpload(cmd *cobra.Command, c *client.Client, n client.NewIm
 	if err != nil {
 		events.say(map[string]any{"event": "failed", "upload": begun, "message": err.Error()})
 		if begun != "" && opt.Source != "" && !refusedForGood(err) {
-			err = fmt.Errorf("%w\nWhat came is kept. Go on with the same command: it sends what is missing.", err)
+			err = fmt.Errorf("%w\nWhat came is kept. Go on with the same command: it sends what is missing", err)
 		}
 		return img, judged(err)
 	}
