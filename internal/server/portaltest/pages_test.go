@@ -92,7 +92,7 @@ func views(f furnished) []view {
 		{name: "images-platform", path: "/images/platform", see: "Alpine-linux"},
 		{name: "images-private", path: "/images/private", see: "Debian-9"},
 		{name: "images-shared", path: "/images/shared", see: "Ubuntu of the neighbours"},
-		{name: "images-community", path: "/images/community", see: "images.community"},
+		{name: "images-community", path: "/images/community", see: "For everybody"},
 		{name: "image-creating", path: "/images/" + f.creating, see: "image.waiting"},
 		{name: "image-platform", path: "/images/" + f.platform, see: "image.why.platform"},
 		{name: "image-edit", path: image, see: "Debian-9", open: press("image.edit")},
@@ -255,7 +255,7 @@ func TestScreenshots(t *testing.T) {
 		for theme, dark := range map[string]bool{"light": false, "dark": true} {
 			l.look(browser.Look{Lang: lang, Dark: dark})
 			for _, v := range list {
-				l.show(v).Screenshot(filepath.Join(dir, lang, v.name+"-"+theme+".png"))
+				l.show(v).Screenshot(filepath.Join(dir, lang, v.name+"-"+theme+".webp"))
 			}
 		}
 	}

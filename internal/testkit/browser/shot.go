@@ -12,12 +12,18 @@ import (
 // shotsEnv names a folder for pictures of pages whose test has failed.
 const shotsEnv = "KUVA_TEST_SHOTS"
 
-// Screenshot writes a picture of the whole page as PNG; of the window alone
-// where a dialog or a menu is open, which belong to it.
+// Screenshot writes a picture of the whole page as PNG, or as WebP, a quarter
+// of that, where the name ends so; of the window alone where a dialog or a menu
+// is open, which belong to it.
 func (p *Page) Screenshot(path string) {
 	p.t.Helper()
+	format, quality := page.CaptureScreenshotFormatPng, (*int64)(nil)
+	if filepath.Ext(path) == ".webp" {
+		q := int64(70)
+		format, quality = page.CaptureScreenshotFormatWebp, &q
+	}
 	whole := !Eval[bool](p, "!!document.querySelector('dialog[open], :popover-open')")
-	res := must(p, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatPng, CaptureBeyondViewport: &whole})
+	res := must(p, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: format, Quality: quality, CaptureBeyondViewport: &whole})
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		p.t.Fatal(err)
 	}
