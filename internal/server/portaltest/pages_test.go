@@ -106,6 +106,12 @@ func views(f furnished) []view {
 		{name: "image-delete", path: image, see: "Debian-9", open: choose("image.delete")},
 		{name: "upload", path: "/images/private", see: "Debian-9", open: press("images.upload")},
 		{name: "help", path: "/help", see: "help.contents"},
+		{name: "access", path: "/access", see: "access.none"},
+		{name: "access-create", path: "/access", see: "access.none", open: press("access.create")},
+		{name: "admin", path: "/admin", see: "admin.project.new", admin: true},
+		{name: "admin-users", path: "/admin?tab=users", see: "admin.user.new", admin: true},
+		{name: "admin-images", path: "/admin?tab=images", see: "Debian-9", admin: true},
+		{name: "admin-store", path: "/admin?tab=store", see: "admin.collector.text", admin: true},
 		{name: "missing", path: "/no/such/page", see: "missing.title"},
 	}
 	for tab, see := range map[string]string{
