@@ -105,6 +105,11 @@ func views(f furnished) []view {
 		{name: "image-move", path: image, see: "Debian-9", open: choose("image.move")},
 		{name: "image-delete", path: image, see: "Debian-9", open: choose("image.delete")},
 		{name: "upload", path: "/images/private", see: "Debian-9", open: press("images.upload")},
+		{name: "image-link", path: image, see: "Debian-9", open: choose("links.make")},
+		{name: "import", path: "/import?part=linux", see: "import.linux.text"},
+		{name: "import-upload", path: "/import?part=upload", see: "import.upload.ways"},
+		{name: "import-create", path: "/import?part=create", see: "import.automatic.does"},
+		{name: "import-source", path: "/import?step=source", see: "import.source.which"},
 		{name: "help", path: "/help", see: "help.contents"},
 		{name: "access", path: "/access", see: "access.none"},
 		{name: "access-create", path: "/access", see: "access.none", open: press("access.create")},
@@ -112,6 +117,7 @@ func views(f furnished) []view {
 		{name: "admin-users", path: "/admin?tab=users", see: "admin.user.new", admin: true},
 		{name: "admin-images", path: "/admin?tab=images", see: "Debian-9", admin: true},
 		{name: "admin-store", path: "/admin?tab=store", see: "admin.collector.text", admin: true},
+		{name: "usage", path: "/usage", see: "usage.biggest"},
 		{name: "missing", path: "/no/such/page", see: "missing.title"},
 	}
 	for tab, see := range map[string]string{
