@@ -73,6 +73,7 @@ func TestDocuments(t *testing.T) {
 			row.Click("button", say(lang, "images.menu", "name", words.name))
 			p.Click("menuitem", words.remove)
 			p.In("dialog", "*"+words.name+"*").Click("button", words.remove)
+			p.WaitGone("dialog", "*") // behind which there are no rows
 			p.WaitGone("row", "*"+words.name+"*")
 			if images, err := member.List(); err != nil || len(images) != 0 {
 				t.Errorf("the service has %+v, %v", images, err)
