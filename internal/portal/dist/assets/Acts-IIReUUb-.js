@@ -1,0 +1,1 @@
+export{t as default}from"./Acts-d9yH6Zm4.js";

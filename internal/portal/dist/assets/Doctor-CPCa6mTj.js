@@ -1,1 +1,0 @@
-export{t as default}from"./Doctor-3I0DfgUC.js";

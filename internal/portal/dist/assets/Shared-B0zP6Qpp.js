@@ -1,1 +1,0 @@
-import"./i18n.svelte-UuWcXFkk.js";import{t as e}from"./List-ClOj9aUo.js";function t(t){e(t,{tab:`shared`})}export{t as default};
