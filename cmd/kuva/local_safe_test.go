@@ -215,7 +215,8 @@ func TestNamesInArchivesAreTexts(t *testing.T) {
 // ofTheSystem tells what every Go program looks at: itself, the kernel's
 // folders, libraries and the time zone.
 func ofTheSystem(name string) bool {
-	for _, prefix := range []string{"/proc/", "/sys/", "/dev/null", "/etc/localtime", "/usr/share/zoneinfo", "/usr/lib/", "/lib/", "/lib64/", "/etc/ld.so"} {
+	// The S3 client's numbers of requests begin with the machine's id.
+	for _, prefix := range []string{"/etc/machine-id", "/etc/hostname", "/proc/", "/sys/", "/dev/null", "/etc/localtime", "/usr/share/zoneinfo", "/usr/lib/", "/lib/", "/lib64/", "/etc/ld.so"} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
