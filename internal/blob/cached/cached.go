@@ -141,11 +141,14 @@ func (s *Store) read(ctx context.Context, at place, p []byte, from int) (int, er
 	}
 	// Several want it, and one of them may go: so nobody's context.
 	fetched := s.flight.DoChan(fmt.Sprint(at.n, " ", at.key), func() (any, error) {
+		b := make([]byte, block)
+		if n, ok := s.recall(at, b, 0); ok { // another one has just fetched it
+			return b[:n], nil
+		}
 		s.misses.Add(1)
 		s.mu.Lock()
 		deletes := s.deletes
 		s.mu.Unlock()
-		b := make([]byte, block)
 		n, err := s.Store.ReadAt(context.WithoutCancel(ctx), at.key, b, at.n*block)
 		if err != nil && (!errors.Is(err, io.EOF) || errors.Is(err, blob.ErrNotFound)) {
 			return nil, err
