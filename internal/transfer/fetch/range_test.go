@@ -3,7 +3,7 @@ package fetch
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
 	"net/netip"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kuva"
+	"kuva/message"
 )
 
 // ranged reads one stretch.
@@ -136,7 +137,8 @@ func TestRangeFaults(t *testing.T) {
 			if took := time.Since(begun); name != "too few" && c.want == kuva.CodeUnavailable && (took < 900*time.Millisecond || took > 2*time.Second) {
 				t.Errorf("told after %v", took)
 			}
-			if strings.Contains(fmt.Sprint(err), "10.0.0.1") {
+			var told *kuva.Error // whose cause is for the log alone
+			if errors.As(err, &told) && strings.Contains(told.Text.In(message.English), "10.0.0.1") {
 				t.Errorf("%v", err)
 			}
 		})
