@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -20,8 +21,28 @@ func (p *Page) Axe(what string) {
 	}
 }
 
-// AxeFaults returns the faults that axe-core finds, one text each.
+// settles is how often, and how long apart, a page with faults is looked at
+// again: just after a change of the theme elements still have colours of both.
+const (
+	settles   = 4
+	settleFor = 300 * time.Millisecond
+)
+
+// AxeFaults returns the faults that axe-core finds and that stay, one text each.
 func (p *Page) AxeFaults() []string {
+	p.t.Helper()
+	faults := p.axeFaults()
+	for range settles {
+		if len(faults) == 0 {
+			break
+		}
+		time.Sleep(settleFor)
+		faults = p.axeFaults()
+	}
+	return faults
+}
+
+func (p *Page) axeFaults() []string {
 	p.t.Helper()
 	if !Eval[bool](p, "typeof axe === 'object'") {
 		// As an expression of its own: axe ends with a semicolon.
