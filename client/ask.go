@@ -38,6 +38,9 @@ type AskOptions struct {
 	Exact bool
 	// SHA512 is what a file must have, in hexadecimal; "" does not say.
 	SHA512 string
+	// Terms is the version of the service's terms that the user accepts, "" where
+	// it has none.
+	Terms string
 	// Source names the disk as it is now: where an open upload of the project
 	// has the same name and size, that one goes on. "" begins anew.
 	Source string
@@ -226,7 +229,7 @@ func (u *asking) metadata() map[string]string {
 			m["property_"+key] = v
 		}
 	}
-	m["native"], m["sha512"], m[sourceKey] = u.opt.Native, u.opt.SHA512, u.opt.Source
+	m["native"], m["sha512"], m["terms"], m[sourceKey] = u.opt.Native, u.opt.SHA512, u.opt.Terms, u.opt.Source
 	if u.opt.Exact {
 		m["content"] = "exact"
 	}

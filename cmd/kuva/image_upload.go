@@ -108,6 +108,7 @@ name it with --id.`,
 	f.BoolVar(&mustBoot, "check", false, "upload nothing if something inside keeps a machine from starting")
 	f.StringVar(&how.method, "method", methodAuto, "`METHOD`: ask (what the cloud lacks of the disk), put (the file as it is), auto")
 	f.StringVar(&how.bandwidth, "bandwidth", "", "send at most so many bytes a second: `RATE` as 20MiB/s")
+	f.StringVar(&how.terms, "accept-terms", "", "accept the site's terms of this `VERSION`; the service says where there are any")
 	f.BoolVar(&how.events, "events", false, "print what happens as JSON, one event a line, the image last")
 	f.BoolVar(&asJSON, "json", false, "print the image as JSON")
 	f.BoolVarP(&quiet, "quiet", "q", false, "no progress; print the image's id only")

@@ -34,8 +34,9 @@ const (
 type sending struct {
 	method    string
 	bandwidth string
-	rate      int64 // bytes a second, 0 is any number
-	events    bool  // as JSON, instead of progress
+	terms     string // version that the user accepts
+	rate      int64  // bytes a second, 0 is any number
+	events    bool   // as JSON, instead of progress
 }
 
 func (s *sending) check() (err error) {
@@ -138,7 +139,7 @@ func identity(f *os.File) string {
 
 // askUpload sends a disk.
 func (s *sending) askUpload(cmd *cobra.Command, c *client.Client, n client.NewImage, f *os.File, d disk.Disk, quiet bool) (api.Image, error) {
-	opt := client.AskOptions{Image: n, Native: shows(n.DiskFormat), Source: identity(f), Bandwidth: s.rate}
+	opt := client.AskOptions{Image: n, Native: shows(n.DiskFormat), Source: identity(f), Bandwidth: s.rate, Terms: s.terms}
 	if n.ID != "" {
 		img, err := fillable(cmd, c, n)
 		if err != nil {

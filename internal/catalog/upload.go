@@ -62,6 +62,8 @@ type UploadOptions struct {
 	// where there are none, and not a file; of an Exact upload, that they are a
 	// file with holes.
 	Disk bool `json:"disk,omitempty"`
+	// Terms are the site's that its sender accepted, with who and when.
+	Terms string `json:"terms,omitempty"`
 	// Digests of the bytes as sent, in hexadecimal, by algorithm.
 	Digests map[string]string `json:"digests,omitempty"`
 	// Partials are the uploads that a final one was joined from, in order.

@@ -23,6 +23,9 @@ const (
 	PropertySourceFormat = "kuva_source_format"
 	PropertySourceSize   = "kuva_source_size"
 	PropertySourceSHA512 = "kuva_source_sha512"
+	// PropertyTerms is which terms of the site its sender accepted, who that was,
+	// and when.
+	PropertyTerms = "kuva_terms_accepted"
 )
 
 // hashing is the argument of the job.

@@ -81,7 +81,7 @@ func (s *Service) openUpload(ctx context.Context, f *filling, pl *plan, img *cat
 		return nil, nil, err
 	}
 	f.run.Say("take what was uploaded", "bytes")
-	f.src.Size, f.src.Origin = file.size, kuva.OriginUploaded
+	f.src.Size, f.src.Origin, f.terms = file.size, kuva.OriginUploaded, up.Options.Terms
 	for _, algo := range slices.Sorted(maps.Keys(up.Options.Digests)) {
 		sum, err := hex.DecodeString(up.Options.Digests[algo])
 		if err != nil {

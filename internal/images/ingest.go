@@ -224,6 +224,7 @@ type filling struct {
 	held   int64          // bytes reserved
 	step   int64          // to reserve next where the length is unknown
 	upload string         // that it comes from, "" where from none
+	terms  string         // that its sender accepted
 	disk   *diskFill      // where the content becomes a disk's object, else nil
 	file   *uploadFile    // that the content is, where it lies in parts, else nil
 
@@ -352,6 +353,9 @@ func (f *filling) commit(ctx context.Context, tx *catalog.Tx, c committed) error
 		if err := f.showDisk(ctx, tx, now, c); err != nil {
 			return err
 		}
+	}
+	if f.terms != "" {
+		setProperty(now, PropertyTerms, f.terms)
 	}
 	now.VirtualSize = c.virtual
 	now.Origin = f.origin(now)

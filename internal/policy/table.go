@@ -189,5 +189,5 @@ var AnyToken = []string{
 	"GET /v2/schemas/metadefs/object", "GET /v2/schemas/metadefs/objects",
 	"GET /v2/schemas/metadefs/tag", "GET /v2/schemas/metadefs/tags",
 	"GET /v2/schemas/task", "GET /v2/schemas/tasks", "GET /v2/info/import", "GET /v2/info/stores", "GET /v2/info/stores/detail",
-	"GET /kuva/v1/catalogue", "GET /kuva/v1/catalogue/{name}",
+	"GET /kuva/v1/terms", "GET /kuva/v1/catalogue", "GET /kuva/v1/catalogue/{name}",
 }

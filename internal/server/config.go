@@ -65,6 +65,9 @@ type Config struct {
 	// Buckets are the operator's S3 buckets that users may import from and
 	// export to, by name.
 	Buckets map[string]BucketConfig `yaml:"buckets"`
+	// Terms are what people accept before they send content by the portal or the
+	// kuva command.
+	Terms TermsConfig `yaml:"terms"`
 	// Catalogue is a file that lists images to be imported by name; a relative
 	// path begins at the data folder.
 	Catalogue string `yaml:"catalogue"`

@@ -27,6 +27,8 @@ type PeerConfig struct {
 	KeepOwner bool `yaml:"keep_owner"`
 	// Bandwidth is how many bytes a second are sent at most [no limit].
 	Bandwidth int64 `yaml:"bandwidth"`
+	// AcceptTerms is the version of the terms there that are accepted [none].
+	AcceptTerms string `yaml:"accept_terms"`
 }
 
 var peerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
@@ -58,7 +60,7 @@ func (c *Config) peers() (map[string]region.Peer, error) {
 			cloud = name
 		}
 		out[name] = region.Peer{
-			Settings: client.Settings{File: file, Cloud: cloud, Image: p.Image, UserAgent: "kuva"}, Projects: p.Projects, KeepOwner: p.KeepOwner, Bandwidth: p.Bandwidth,
+			Settings: client.Settings{File: file, Cloud: cloud, Image: p.Image, UserAgent: "kuva"}, Projects: p.Projects, KeepOwner: p.KeepOwner, Bandwidth: p.Bandwidth, Terms: p.AcceptTerms,
 		}
 	}
 	return out, nil

@@ -2,7 +2,11 @@ package server
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"kuva/internal/transfer/ask"
 	"kuva/internal/transfer/upload"
@@ -31,10 +35,38 @@ func (c *UploadsConfig) check() error {
 	return nil
 }
 
+// TermsConfig names the terms of the site.
+type TermsConfig struct {
+	// Version is what is kept on images, such as 2026-11. "" asks for nothing.
+	Version string `yaml:"version"`
+	// File is their text, plain; a relative path begins at the data folder.
+	File string `yaml:"file"`
+}
+
+const maxTerms = 64 << 10
+
+func (c *Config) terms() (*upload.Terms, error) {
+	if c.Terms == (TermsConfig{}) {
+		return nil, nil
+	}
+	odd := func(r rune) bool { return r <= ' ' || r > '~' }
+	if c.Terms.Version == "" || c.Terms.File == "" || len(c.Terms.Version) > 64 || strings.ContainsFunc(c.Terms.Version, odd) {
+		return nil, errors.New("terms: give a version without spaces, and the file with their text")
+	}
+	b, err := os.ReadFile(c.inData(c.Terms.File))
+	if err != nil {
+		return nil, fmt.Errorf("terms: %w", err)
+	}
+	if len(b) > maxTerms || !utf8.Valid(b) {
+		return nil, fmt.Errorf("terms: %s is not plain text of at most %d bytes", c.Terms.File, maxTerms)
+	}
+	return &upload.Terms{Version: c.Terms.Version, Text: string(b)}, nil
+}
+
 // receive makes the use cases of uploads.
-func (s *Server) receive(opt Options) *upload.Service {
+func (s *Server) receive(opt Options, terms *upload.Terms) *upload.Service {
 	return upload.New(upload.Config{
-		DB: s.db, Images: s.images, Policy: s.policy, Log: s.log, Now: opt.Now, Open: s.cfg.Uploads.Open, Expire: time.Duration(s.cfg.Uploads.Expire),
+		DB: s.db, Images: s.images, Policy: s.policy, Log: s.log, Now: opt.Now, Terms: terms, Open: s.cfg.Uploads.Open, Expire: time.Duration(s.cfg.Uploads.Expire),
 	})
 }
 

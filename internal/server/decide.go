@@ -54,7 +54,11 @@ func (s *Server) decide(ctx context.Context, node string, opt Options) (err erro
 	if err := s.openCatalogue(); err != nil {
 		return err
 	}
-	s.uploads = s.receive(opt)
+	terms, err := s.cfg.terms()
+	if err != nil {
+		return err
+	}
+	s.uploads = s.receive(opt, terms)
 	s.asks = s.askFirst(opt)
 	s.exports = s.makeExports(imports.Web, opt)
 	peers, err := s.cfg.peers()

@@ -39,6 +39,7 @@ var readOnly = map[string]bool{
 	"os_hash_value": true, "stores": true,
 	propertyLastFailure: true, propertyOrigin: true,
 	images.PropertySourceSHA512: true, images.PropertySourceFormat: true, images.PropertySourceSize: true,
+	images.PropertyTerms: true,
 }
 
 // reserved are the names that the reference keeps for itself, and for older

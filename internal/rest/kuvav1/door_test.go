@@ -48,6 +48,7 @@ func TestRoles(t *testing.T) {
 		"GET /kuva/v1/peers":                  {"", 200, 200, 200, 200, 200},
 		"POST /kuva/v1/images/{id}/replicate": {`{"peer":"west"}`, 400, 400, 403, 404, 404},
 
+		"GET /kuva/v1/terms":                    {"", 200, 200, 200, 200, 200},
 		"GET /kuva/v1/catalogue":                {"", 200, 200, 200, 200, 200},
 		"GET /kuva/v1/catalogue/{name}":         {"", 200, 200, 200, 200, 200},
 		"POST /kuva/v1/catalogue/{name}/import": {"", 202, 202, 403, 202, 403},

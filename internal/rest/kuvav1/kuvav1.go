@@ -178,6 +178,7 @@ func (a *API) table() map[string]action {
 		"GET /kuva/v1/buckets":                noBody(a.buckets),
 		"GET /kuva/v1/buckets/{name}/objects": noBody(a.objects),
 
+		"GET /kuva/v1/terms":                    noBody(a.terms),
 		"GET /kuva/v1/catalogue":                noBody(a.catalogue),
 		"GET /kuva/v1/catalogue/{name}":         noBody(a.catalogueEntry),
 		"POST /kuva/v1/catalogue/{name}/import": a.importEntry,

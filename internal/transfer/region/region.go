@@ -46,6 +46,8 @@ type Peer struct {
 	KeepOwner bool
 	// Bandwidth is how many bytes a second are sent at most. 0 is any number.
 	Bandwidth int64
+	// Terms is the version of the peer's terms that the operator accepts.
+	Terms string
 }
 
 func (p *Peer) of(project string) bool {

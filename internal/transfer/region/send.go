@@ -102,7 +102,7 @@ func (t *sending) send(ctx context.Context) error {
 func (t *sending) askFirst(ctx context.Context) error {
 	img := t.content.Image
 	o := client.AskOptions{
-		Fill: img.ID, Exact: t.exact, Source: "replicate " + img.ID, Bandwidth: t.peer.Bandwidth,
+		Fill: img.ID, Exact: t.exact, Source: "replicate " + img.ID, Bandwidth: t.peer.Bandwidth, Terms: t.peer.Terms,
 		Progress: func(p client.AskProgress) { t.run.Progress(p.Done, p.Total) },
 	}
 	switch {

@@ -43,6 +43,9 @@ func (s *Service) Begin(ctx context.Context, p kuva.Principal, b Begin) (*catalo
 	if err != nil {
 		return nil, err
 	}
+	if w.options.Terms, err = s.accepted(p, b.Metadata[KeyTerms], u.CreatedAt); err != nil {
+		return nil, err
+	}
 	u.Options, u.Made, u.Name = w.options, w.image == "", w.new.Name
 	u.Options.Disk = b.Disk
 	_, err = s.images.HoldImage(ctx, p, images.Hold{
@@ -60,6 +63,21 @@ func (s *Service) Begin(ctx context.Context, p kuva.Principal, b Begin) (*catalo
 		return u, nil
 	}
 	return s.Receive(ctx, p, u.ID, Chunk{Length: -1}) // all of nothing is there
+}
+
+// Terms are those of the site, nil where it has none.
+func (s *Service) Terms() *Terms { return s.cfg.Terms }
+
+// accepted says who accepted which terms and when, "" where the site has none.
+func (s *Service) accepted(p kuva.Principal, version string, at time.Time) (string, error) {
+	t := s.cfg.Terms
+	if t == nil {
+		return "", nil
+	}
+	if version != t.Version {
+		return "", kuva.E(kuva.CodeInvalid, "upload.terms", "version", t.Version)
+	}
+	return t.Version + " " + p.UserID + " " + at.UTC().Format(time.RFC3339), nil
 }
 
 // record is a new upload's row.

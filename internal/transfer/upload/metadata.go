@@ -27,6 +27,7 @@ const (
 	KeyProtected  = "protected" // true or false
 	KeyProperty   = "property_" // and the name of an extra property
 	KeyNative     = "native"    // qcow2 or raw
+	KeyTerms      = "terms"     // version of the site's terms, which the sender accepts
 	KeyContent    = "content"   // exact keeps the bytes as they were sent
 )
 

@@ -49,6 +49,8 @@ type Config struct {
 	Log    *slog.Logger
 	// Now dates uploads, and says which have expired.
 	Now func() time.Time
+	// Terms are to be accepted by whoever begins an upload; nil asks nothing.
+	Terms *Terms
 	// Open is how many uploads a project may have that have not ended. 0 is
 	// DefaultOpen.
 	Open int64
@@ -56,6 +58,12 @@ type Config struct {
 	Expire time.Duration
 	// PartSize is where Receive cuts what it takes. 0 is DefaultPartSize.
 	PartSize int64
+}
+
+// Terms are what a site wants of those who send content to it.
+type Terms struct {
+	Version string
+	Text    string // plain, for people
 }
 
 // What holds where the operator says nothing else.
