@@ -1,1 +1,0 @@
-export{t as default}from"./Acts-d9yH6Zm4.js";

@@ -1,1 +1,0 @@
-import{G as e,P as t,U as n,et as r,g as i,gt as a,k as o,rt as s}from"./i18n.svelte-BTLbE7UB.js";var c=e(`<span><!></span>`);function l(e,l){let u=i(l,`tone`,3,`plain`);var d=c(),f=s(d);t(f,()=>l.children),a(d),r(()=>o(d,1,`badge ${u()??``}`,`svelte-1fmrh5r`)),n(e,d)}export{l as t};

@@ -1,0 +1,1 @@
+import"./i18n.svelte-17IktzsP.js";import{t as e}from"./List-tEQvfQBS.js";function t(t){e(t,{tab:`community`})}export{t as default};

@@ -1,1 +1,0 @@
-export{t as default}from"./Doctor-CllF9oRB.js";

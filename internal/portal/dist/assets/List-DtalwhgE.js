@@ -1,1 +1,0 @@
-export{t as default}from"./List-DMw75Vrl.js";

@@ -1,3 +1,0 @@
-import{G as e,H as t,I as n,L as r,Q as i,U as a,W as o,at as s,dt as c,et as l,it as u,mt as d,pt as f,z as p}from"./i18n.svelte-BTLbE7UB.js";var m=e(`<pre translate="no" class="svelte-1v5gado"> </pre>`),h=e(`<p> </p>`);function g(e,g){d(g,!0);let _=c(()=>{let e=[];for(let t of g.text.split(`
-`)){let n=t.startsWith(`    `),r=n?t.slice(4):t,i=e.at(-1);i&&i.code===n?i.text+=`
-`+r:e.push({code:n,text:r})}return e});var v=o(),y=u(v);n(y,17,()=>i(_),r,(e,n)=>{var r=o(),c=u(r),d=e=>{var r=m(),o=s(r,!0);l(()=>t(o,i(n).text)),a(e,r)},f=e=>{var r=h(),o=s(r,!0);l(()=>t(o,i(n).text)),a(e,r)};p(c,e=>{i(n).code?e(d):e(f,-1)}),a(e,r)}),a(e,v),f()}export{g as t};

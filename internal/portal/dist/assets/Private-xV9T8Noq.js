@@ -1,1 +1,0 @@
-import"./i18n.svelte-BTLbE7UB.js";import{t as e}from"./List-DMw75Vrl.js";function t(t){e(t,{tab:`private`})}export{t as default};

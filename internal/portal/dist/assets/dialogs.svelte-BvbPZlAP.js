@@ -1,0 +1,1 @@
+import{st as e}from"./i18n.svelte-17IktzsP.js";var t=e({upload:!1,files:[]});function n(e=[]){t.files=e,t.upload=!0}export{n,t};

@@ -1,1 +1,0 @@
-import{st as e}from"./i18n.svelte-BTLbE7UB.js";var t=e({upload:!1,files:[]});function n(e=[]){t.files=e,t.upload=!0}export{n,t};
